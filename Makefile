@@ -1,0 +1,27 @@
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+
+.PHONY: serve test lint
+
+serve: $(VENV)/installed
+	$(VENV)/bin/dragoman serve --port $(PORT)
+
+test: $(VENV)/installed-dev
+	$(VENV)/bin/pytest
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# Serving needs less than developing: a newcomer's first command installs only what it uses.
+$(VENV)/installed: pyproject.toml
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: pyproject.toml
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --editable '.[dev]'
+	touch $(VENV)/installed $@

@@ -1,0 +1,1 @@
+"""What a network is, how it learns and how it is exported. Imports nothing of service/."""

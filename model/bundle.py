@@ -1,0 +1,165 @@
+"""Bundles: what is exported and served. The only door to networks that service/ uses.
+
+A bundle is a folder with ``bundle.json`` (the manifest), ``network.ts`` (TorchScript), ``tokenizer.model``
+(SentencePiece) and ``MODEL_CARD.md``. The manifest holds the checksum of the other files, and each is read once: the
+bytes that were checked are the bytes that are used.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+import torch
+from pydantic import Field, ValidationError, model_validator
+
+from model import torchscript
+from model.atomic import write_atomically
+from model.config import CardConfig, Config, DecodingConfig, NetworkConfig, TaskName, describe_validation_error
+from model.search import Network
+from model.tokenizer import Tokenizer, TokenizerError
+
+FORMAT = 1  # raised when an older Dragoman could not read the bundle
+MANIFEST = "bundle.json"
+NETWORK = "network.ts"
+TOKENIZER = "tokenizer.model"
+CARD = "MODEL_CARD.md"
+FILES = (NETWORK, TOKENIZER, CARD)
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be used; the message is one sentence that names the folder and the fault."""
+
+
+class Score(Config):
+    """What a bundle reached on a test file, for one task, with its default search."""
+
+    task: TaskName
+    test: str
+    """Name of the file."""
+    pairs: int
+    values: dict[str, float | str]
+    """Metric → value, and signatures."""
+
+
+class Manifest(Config):
+    """The content of bundle.json."""
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    version: str
+    tasks: list[TaskName] = Field(min_length=1)
+    network: NetworkConfig
+    pieces: int = Field(ge=1)
+    """Size of the vocabulary."""
+    parameters: int = Field(ge=1)
+    dtype: Literal["bfloat16", "float32"]
+    """Type in which the weights are stored."""
+    max_source_pieces: int = Field(ge=1)
+    """The longest source that the network was trained on, without tag and end; longer ones are split."""
+    decoding: DecodingConfig
+    scores: tuple[Score, ...] = ()
+    card: CardConfig = CardConfig()
+    files: dict[str, str]
+    """File → sha256 in hexadecimal."""
+
+    @model_validator(mode="after")
+    def _lists_its_files(self) -> Self:
+        if set(self.files) != set(FILES):
+            raise ValueError(f"lists the files {', '.join(sorted(self.files))}, not {', '.join(sorted(FILES))}")
+        return self
+
+
+class Bundle(NamedTuple):
+    """A loaded bundle, ready to search with."""
+
+    manifest: Manifest
+    tokenizer: Tokenizer
+    network: Network
+    device: torch.device
+
+
+def checksum(content: bytes) -> str:
+    """Return the sha256 of a file's content in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_description(folder: Path, manifest: Manifest) -> Manifest:
+    """Write the model card that the manifest gives, then the manifest with the card's checksum; return it."""
+    card = render_card(manifest).encode()
+    manifest = manifest.model_copy(update={"files": {**manifest.files, CARD: checksum(card)}})
+    content = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / CARD, card)
+    write_atomically(folder / MANIFEST, content.encode())
+    return manifest
+
+
+def render_card(manifest: Manifest) -> str:
+    """Return the model card, in Markdown."""
+    rows = [
+        f"| {score.task} | {score.test} | {score.pairs} | {metric} | {value:.1f} |"
+        for score in manifest.scores
+        for metric, value in score.values.items()
+        if isinstance(value, float)
+    ]
+    signatures = dict.fromkeys(v for score in manifest.scores for v in score.values.values() if isinstance(v, str))
+    table = ["| task | test | pairs | metric | score |", "|---|---|---|---|---|", *rows] if rows else ["Not measured."]
+    card = manifest.card
+    parts = [
+        f"# {manifest.name} {manifest.version}",
+        card.summary,
+        f"Tasks: {', '.join(map(str, manifest.tasks))}. {manifest.parameters / 1e6:.1f} M parameters stored in "
+        f"{manifest.dtype}, {manifest.pieces} pieces. Sources of up to {manifest.max_source_pieces} pieces.",
+        f"## Data\n\n{card.data}",
+        f"## Licence\n\n{card.licence}",
+        f"## Scores\n\nBeam {manifest.decoding.beam_size}, length penalty {manifest.decoding.length_penalty}.",
+        "\n".join(table),
+        *(f"`{signature}`" for signature in signatures),
+        f"## What it is bad at\n\n{card.limits}",
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest, without its other files; BundleError when it is missing, broken or newer."""
+    content = _read(folder, MANIFEST)
+    try:
+        fields = json.loads(content)
+        found = fields["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder}: {MANIFEST} is not a manifest") from error
+    if isinstance(found, int) and found > FORMAT:
+        raise BundleError(f"{folder}: has format {found}, made by a newer Dragoman; this one reads up to {FORMAT}")
+    try:
+        return Manifest.model_validate(fields)
+    except ValidationError as error:
+        raise BundleError(f"{folder}: {MANIFEST}: {describe_validation_error(error)}") from error
+
+
+def load_bundle(folder: Path, device: torch.device) -> Bundle:
+    """Verify and load a bundle; BundleError when a file is missing, altered, or not what the manifest says."""
+    manifest = load_manifest(folder)
+    contents = {name: _read(folder, name) for name in FILES}
+    for name, content in contents.items():
+        if checksum(content) != manifest.files[name]:
+            raise BundleError(f"{folder}: {name} is not the file that was exported: its checksum differs")
+    try:
+        tokenizer = Tokenizer(contents[TOKENIZER])
+        network = torchscript.load(contents[NETWORK], device)
+    except (TokenizerError, RuntimeError) as error:
+        raise BundleError(f"{folder}: cannot be loaded: {str(error).splitlines()[0]}") from error
+    if len(tokenizer) != manifest.pieces:
+        raise BundleError(f"{folder}: {TOKENIZER} has {len(tokenizer)} pieces, the manifest says {manifest.pieces}")
+    for task in manifest.tasks:
+        if not tokenizer.knows(task):
+            raise BundleError(f"{folder}: {TOKENIZER} has no tag for the task {task}")
+    return Bundle(manifest, tokenizer, network, device)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder}: {name} is missing") from error
+    except OSError as error:
+        raise BundleError(f"{folder}: {name} cannot be read: {error.strerror}") from error

@@ -1,0 +1,217 @@
+"""The typed form of a recipe: what is trained on what, and how.
+
+A recipe is one TOML file. Every table forbids unknown keys, so a misspelt key stops with its own name instead of
+training for an hour with a default.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be followed; the message names the key."""
+
+
+class Config(BaseModel):
+    """Base of every table of a recipe: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Task(Config):
+    """One thing that a bundle can do: translate source→target, or summarize (source = target).
+
+    Written ``translate:de:en`` or ``summarize:en``. Its tag is the piece before the source that tells the network
+    what to do (Johnson et al. 2017, section 3).
+    """
+
+    kind: Literal["translate", "summarize"]
+    source: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?$")
+    target: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?$")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``kind:source[:target]``; ValueError when it is not of that form."""
+        kind, _, languages = text.partition(":")
+        source, _, target = languages.partition(":")
+        return cls.model_validate({"kind": kind, "source": source, "target": target or source})
+
+    @model_validator(mode="after")
+    def _languages_fit_the_kind(self) -> Self:
+        if (self.kind == "translate") == (self.source == self.target):
+            raise ValueError(f"{self}: a translation has two languages, a summary one")
+        return self
+
+    def __str__(self) -> str:
+        languages = self.source if self.kind == "summarize" else f"{self.source}:{self.target}"
+        return f"{self.kind}:{languages}"
+
+    @property
+    def tag(self) -> str:
+        """The tokenizer's control piece for this task."""
+        return f"<{self}>"
+
+
+def _parse_task(value: object) -> object:
+    return Task.parse(value) if isinstance(value, str) else value
+
+
+TaskName = Annotated[Task, BeforeValidator(_parse_task), PlainSerializer(str)]
+
+
+class CorpusConfig(Config):
+    """Parallel text: files, the language of each column, and the tasks to learn from it.
+
+    A file is a TSV (.tsv, .tsv.xz, .tsv.gz) with the source in the first and the target in the second column, or a
+    pair of text files with equally many lines.
+    """
+
+    name: str
+    train: list[str | tuple[str, str]] = Field(min_length=1)
+    dev: str | tuple[str, str] | None = None
+    columns: tuple[str, str]
+    tasks: list[TaskName] = Field(min_length=1)
+    repeat: int = Field(1, ge=1)
+    """How often each pair is seen in an epoch; lifts a small corpus beside a large one."""
+
+    @model_validator(mode="after")
+    def _tasks_use_the_columns(self) -> Self:
+        for task in self.tasks:
+            if {task.source, task.target} != set(self.columns):
+                raise ValueError(f"task {task} does not use the columns {' and '.join(self.columns)}")
+        return self
+
+
+class FilterConfig(Config):
+    """Which pairs are dropped, by pieces of the tokenizer."""
+
+    max_source_pieces: int = Field(100, ge=1)
+    max_target_pieces: int = Field(100, ge=1)
+    overlong_source: Literal["drop", "cut"] = "drop"
+    """``cut`` keeps the beginning, as fits summarization, where the source is long and opens with what matters."""
+    max_length_ratio: float = Field(4.0, gt=1)
+    """Longer side over shorter side; only pairs with a side of more than 10 pieces are held to it."""
+
+
+class TokenizerConfig(Config):
+    """SentencePiece unigram (Kudo 2018) with byte fallback, shared by all languages of a bundle."""
+
+    vocabulary_size: int = Field(8000, ge=300)
+    character_coverage: float = Field(0.9995, gt=0, le=1)
+    max_training_sentences: int = Field(1_000_000, ge=1)
+
+
+class NetworkConfig(Config):
+    """Sizes of the encoder and the decoder; the embeddings are tied with the output layer."""
+
+    embedding_size: int = Field(512, ge=1)
+    hidden_size: int = Field(512, ge=2, multiple_of=2)
+    encoder_layers: int = Field(2, ge=1)
+    decoder_layers: int = Field(2, ge=2)
+    """The first layer's output queries the attention, so at least two."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+
+
+class TrainingConfig(Config):
+    """Optimization: Adam, linear warm-up, constant rate, linear decay to zero."""
+
+    seed: int = 1
+    steps: int = Field(20_000, ge=1)
+    batch_pieces: int = Field(8_000, ge=1)
+    """Padded source and target positions in a batch."""
+    length_multiple: int = Field(8, ge=1)
+    """Lengths are padded to a multiple of this: oneDNN keeps one primitive for each shape it meets."""
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(400, ge=1)
+    decay_steps: int = Field(4_000, ge=0)
+    """The last steps, over which the rate falls to zero (warm-up, stable, decay: Hu et al. 2024, section 4)."""
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    max_gradient_norm: float = Field(1.0, gt=0)
+    bf16: bool = True
+    """Autocast to bfloat16, on a processor that has the instructions or a GPU."""
+    sampling_alpha: float = Field(0.0, ge=0)
+    """Subword regularization: smoothing of the distribution over segmentations (Kudo 2018); 0 switches it off."""
+    sampling_candidates: int = Field(8, ge=2)
+    """Among how many best segmentations to sample."""
+    validate_every_steps: int = Field(1_000, ge=1)
+    checkpoint_every_minutes: float = Field(5.0, gt=0)
+    validation_pairs: int = Field(300, ge=1)
+    """Pairs of each task's dev file that are decoded at a validation."""
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        if self.warmup_steps + self.decay_steps > self.steps:
+            raise ValueError("warmup_steps and decay_steps together exceed steps")
+        return self
+
+
+class DecodingConfig(Config):
+    """Beam search: what a bundle does by default, and what one request may ask for."""
+
+    beam_size: int = Field(5, ge=1, le=16)
+    n_best: int = Field(1, ge=1, le=16)
+    length_penalty: float = Field(1.0, ge=0, le=5)
+    """Alpha of Wu et al. (2016, section 7): 0 ranks by probability alone, larger favours longer hypotheses."""
+    min_length: int = Field(0, ge=0)
+    """Pieces that a hypothesis has at least, without the end of sentence."""
+    max_length_ratio: float = Field(2.0, gt=0)
+    max_length_offset: int = Field(10, ge=1)
+    """A hypothesis has at most ``max_length_ratio`` * source pieces + ``max_length_offset`` pieces ..."""
+    max_length: int = Field(256, ge=1)
+    """... and never more than this."""
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> Self:
+        if self.n_best > self.beam_size:
+            raise ValueError(f"n_best {self.n_best} exceeds beam_size {self.beam_size}")
+        if self.min_length > min(self.max_length, self.max_length_offset):
+            raise ValueError(f"min_length {self.min_length} exceeds what the shortest source allows")
+        return self
+
+
+class CardConfig(Config):
+    """What the model card says beyond what can be measured; Markdown."""
+
+    summary: str = "Not stated."
+    data: str = "Not stated."
+    licence: str = "Not stated."
+    limits: str = "Not stated."
+    """What the network is bad at."""
+
+
+class Recipe(Config):
+    """A whole recipe; the checkpoint carries it, so that a network is never without what it was made from."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    corpus: list[CorpusConfig] = Field(min_length=1)
+    filter: FilterConfig = FilterConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    network: NetworkConfig = NetworkConfig()
+    training: TrainingConfig = TrainingConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    card: CardConfig = CardConfig()
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Every task once, in the order in which the corpora name them."""
+        return list(dict.fromkeys(task for corpus in self.corpus for task in corpus.tasks))
+
+
+def describe_validation_error(error: ValidationError) -> str:
+    """Return one line that names each key at fault, and what is wrong with it."""
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe; RecipeError names the file and every key that is unknown or impossible."""
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not TOML: {error}") from error
+    except ValidationError as error:
+        raise RecipeError(f"{path}: {describe_validation_error(error)}") from error

@@ -1,0 +1,58 @@
+"""Recurrent layers behind one call: inputs and one state tensor in, outputs and one state tensor out.
+
+B sentences or rows, T positions, I input size, H hidden size, Z state size. A cell keeps all that it remembers in one
+tensor (B, Z), whatever its kind, so that the search can pick, copy and drop rows by indexing.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class LSTMLayer(nn.Module):
+    """One unidirectional LSTM layer (Hochreiter & Schmidhuber 1997) whose state is (h, c) side by side."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.state_size = 2 * hidden_size
+        self.lstm = nn.LSTM(input_size, hidden_size, batch_first=True)
+        for parameter in self.lstm.parameters():
+            nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)
+        with torch.no_grad():
+            # Remember by default (Jozefowicz et al. 2015); the gates are ordered i, f, g, o and have two biases.
+            self.lstm.get_parameter("bias_ih_l0")[hidden_size : 2 * hidden_size] = 1.0
+            self.lstm.get_parameter("bias_hh_l0")[hidden_size : 2 * hidden_size] = 0.0
+
+    def forward(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run over all positions: inputs (B, T, I) and state (B, Z) → outputs (B, T, H) and state (B, Z)."""
+        h, c = state.to(inputs.dtype).chunk(2, dim=-1)
+        outputs, (h, c) = self.lstm(inputs, (h.unsqueeze(0).contiguous(), c.unsqueeze(0).contiguous()))
+        return outputs, torch.cat((h, c), dim=-1).squeeze(0)
+
+
+def reverse_positions(lengths: Tensor, positions: int) -> Tensor:
+    """Return indices (B, T) that reverse each sentence within its own length and leave its padding in place.
+
+    Reading a reversed sentence forwards is the backward direction of a bidirectional layer without packing: padding
+    always comes after the last real position, in both directions, and so cannot reach it.
+    """
+    forwards = torch.arange(positions, device=lengths.device).unsqueeze(0)  # (1, T)
+    backwards = lengths.unsqueeze(1) - 1 - forwards  # (B, T)
+    return torch.where(backwards >= 0, backwards, forwards)
+
+
+class BidirectionalLayer(nn.Module):
+    """Two LSTM layers of half the size, one in each direction, side by side."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.forwards = LSTMLayer(input_size, hidden_size // 2)
+        self.backwards = LSTMLayer(input_size, hidden_size // 2)
+
+    def forward(self, inputs: Tensor, reverse: Tensor) -> Tensor:
+        """Read inputs (B, T, I) both ways; ``reverse`` as from reverse_positions. Returns (B, T, H)."""
+        state = inputs.new_zeros(inputs.size(0), self.forwards.state_size)
+        forwards, _ = self.forwards(inputs, state)
+        flipped = inputs.gather(1, reverse.unsqueeze(-1).expand(-1, -1, inputs.size(-1)))
+        backwards, _ = self.backwards(flipped, state)
+        backwards = backwards.gather(1, reverse.unsqueeze(-1).expand(-1, -1, backwards.size(-1)))
+        return torch.cat((forwards, backwards), dim=-1)

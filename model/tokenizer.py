@@ -1,0 +1,115 @@
+"""Tokenizer over SentencePiece: the only owner of piece ids.
+
+Task tags are control pieces: no text, whatever it contains, encodes to one. Normalization is left to Unicode NFC and
+white space; SentencePiece's own rules (NFKC) would turn Chinese full-width punctuation into ASCII for good.
+"""
+
+import io
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+from random import Random
+
+import sentencepiece
+
+from model.config import Task, TokenizerConfig
+
+PAD, UNKNOWN, START, END = 0, 1, 2, 3
+
+
+class TokenizerError(ValueError):
+    """A tokenizer that cannot be trained or read."""
+
+
+def normalize(text: str) -> str:
+    """Return the text in NFC with every run of white space as one space, as the network sees it."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))
+
+
+class Tokenizer:
+    """Text to piece ids and back.
+
+    ``model`` is a serialized SentencePiece model; TokenizerError if it is not one, or was not trained by ``train``.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise TokenizerError("not a SentencePiece model") from error
+        processor = self._processor
+        specials = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
+        if specials != (PAD, UNKNOWN, START, END):
+            raise TokenizerError(f"special pieces are {specials}, not {(PAD, UNKNOWN, START, END)}")
+        self.special_ids = [i for i in range(len(processor)) if processor.is_control(i) or processor.is_unknown(i)]
+        """Ids that never stand for text: a search must not choose them, except the end of sentence."""
+
+    @classmethod
+    def train(cls, sentences: Iterable[str], tasks: Sequence[Task], config: TokenizerConfig) -> "Tokenizer":
+        """Learn the pieces from sentences of all languages (Kudo 2018: unigram), with a tag for each task."""
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=map(normalize, sentences),
+                model_writer=model,
+                model_type="unigram",
+                vocab_size=config.vocabulary_size,
+                character_coverage=config.character_coverage,
+                input_sentence_size=config.max_training_sentences,
+                shuffle_input_sentence=True,
+                byte_fallback=True,
+                normalization_rule_name="identity",
+                control_symbols=[task.tag for task in tasks],
+                pad_id=PAD,
+                unk_id=UNKNOWN,
+                bos_id=START,
+                eos_id=END,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise TokenizerError(f"tokenizer.vocabulary_size {config.vocabulary_size}: {error}") from error
+        return cls(model.getvalue())
+
+    def __len__(self) -> int:
+        return len(self._processor)
+
+    def knows(self, task: Task) -> bool:
+        """Say whether the task has a tag."""
+        return bool(self._processor.piece_to_id(task.tag) != UNKNOWN)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of the best segmentation, without any special piece."""
+        ids: list[int] = self._processor.encode(normalize(text))
+        return ids
+
+    def encode_source(self, text: str, task: Task) -> list[int]:
+        """Return what the encoder reads: tag, pieces, end. KeyError when the task has no tag here."""
+        return self.frame_source(self.encode(text), task)
+
+    def frame_source(self, pieces: Sequence[int], task: Task) -> list[int]:
+        """Put the task's tag before the pieces and the end of sentence after them."""
+        if not self.knows(task):
+            raise KeyError(str(task))
+        return [self._processor.piece_to_id(task.tag), *pieces, END]
+
+    def sample(self, text: str, *, alpha: float, candidates: int, random: Random) -> list[int]:
+        """Draw one of the best ``candidates`` segmentations with probability ~ P(segmentation)^alpha (Kudo 2018).
+
+        SentencePiece's own sampling hides its generator, whose state could not be resumed; this one is ours.
+        """
+        best = self._processor.nbest_encode(normalize(text), nbest_size=candidates, out_type="proto").nbests
+        top = best[0].score
+        weights = [math.exp(alpha * (segmentation.score - top)) for segmentation in best]
+        (chosen,) = random.choices(best, weights)
+        return [piece.id for piece in chosen.pieces]
+
+    def decode(self, pieces: Sequence[int]) -> str:
+        """Return the text of the pieces; bytes that are not UTF-8 are dropped."""
+        text: str = self._processor.decode(list(pieces))
+        return text.replace("\N{REPLACEMENT CHARACTER}", "")
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return the written form of each piece."""
+        written: list[str] = self._processor.id_to_piece(list(ids))
+        return written

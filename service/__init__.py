@@ -1,0 +1,1 @@
+"""The FastAPI application: text in, text out, over the engine. Imports model/, never the reverse."""
