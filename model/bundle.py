@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from model import torchscript
 from model.atomic import write_atomically
 from model.config import CardConfig, Config, DecodingConfig, NetworkConfig, TaskName, describe_validation_error
-from model.search import Network
+from model.search import BeamSearch
 from model.tokenizer import Tokenizer, TokenizerError
 
 FORMAT = 1  # raised when an older Dragoman could not read the bundle
@@ -75,8 +75,7 @@ class Bundle(NamedTuple):
 
     manifest: Manifest
     tokenizer: Tokenizer
-    network: Network
-    device: torch.device
+    search: BeamSearch
 
 
 def checksum(content: bytes) -> str:
@@ -153,7 +152,7 @@ def load_bundle(folder: Path, device: torch.device) -> Bundle:
     for task in manifest.tasks:
         if not tokenizer.knows(task):
             raise BundleError(f"{folder}: {TOKENIZER} has no tag for the task {task}")
-    return Bundle(manifest, tokenizer, network, device)
+    return Bundle(manifest, tokenizer, BeamSearch(network, tokenizer.special_ids, device))
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -6,6 +6,7 @@ many batches it has seen.
 
 import gzip
 import lzma
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby, zip_longest
@@ -81,7 +82,7 @@ def read_rows(files: str | tuple[str, str], folder: Path) -> Iterator[list[str]]
                     if source is None or target is None:
                         raise DataError(f"{name}: one ends at line {number - 1}, the other goes on")
                     yield [source.rstrip("\r\n"), target.rstrip("\r\n")]
-    except (UnicodeDecodeError, EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
+    except (UnicodeDecodeError, EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{name}: {error}") from error
 
 

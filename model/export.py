@@ -23,7 +23,7 @@ from model.data import pad
 from model.search import Network
 
 TOLERANCE = 1e-4
-"""Largest difference of a log-probability between eager and scripted; otherwise fused float32 kernels differ by 1e-6."""
+"""Largest difference between eager and scripted; float32 kernels that are fused otherwise differ by 1e-6."""
 
 
 class ExportError(ValueError):

@@ -61,7 +61,7 @@ class _Sentence:
         Log-probabilities only fall, so the best that a live one can reach is what it has, divided by the largest
         penalty. Exact for length_penalty >= 0.
         """
-        if best_live == float("-inf"):
+        if not best_live > float("-inf"):  # no row is alive, or a broken network gave NaN
             return True
         if len(self.finished) < config.n_best:
             return False

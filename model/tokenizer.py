@@ -98,11 +98,11 @@ class Tokenizer:
 
         SentencePiece's own sampling hides its generator, whose state could not be resumed; this one is ours.
         """
-        best = self._processor.nbest_encode(normalize(text), nbest_size=candidates, out_type="proto").nbests
-        top = best[0].score
-        weights = [math.exp(alpha * (segmentation.score - top)) for segmentation in best]
-        (chosen,) = random.choices(best, weights)
-        return [piece.id for piece in chosen.pieces]
+        best: list[list[int]] = self._processor.nbest_encode(normalize(text), nbest_size=candidates, out_type=int)
+        # Bytes score 0 here and like an unknown piece inside SentencePiece: the same in every segmentation of a text.
+        scores = [sum(self._processor.get_score(segmentation)) for segmentation in best]
+        (chosen,) = random.choices(best, [math.exp(alpha * (score - scores[0])) for score in scores])
+        return chosen
 
     def decode(self, pieces: Sequence[int]) -> str:
         """Return the text of the pieces; bytes that are not UTF-8 are dropped."""

@@ -1,0 +1,41 @@
+"""The application: settings in, a FastAPI app out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from service.errors import install_error_handlers
+from service.metrics import Metrics
+from service.middleware import BodyLimit, Observe
+from service.routes import router
+from service.settings import Settings
+from service.state import ServiceState
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application; its state is in ``app.state.service``."""
+    state = ServiceState(settings, Metrics())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(state.load())
+        yield
+        await loading
+        await asyncio.to_thread(state.engine.close)
+
+    app = FastAPI(
+        title="Dragoman",
+        version=version("dragoman"),
+        description="Translates and summarizes with LSTM + attention networks; LibreTranslate's protocol.",
+        lifespan=lifespan,
+    )
+    app.state.service = state
+    app.include_router(router)
+    install_error_handlers(app)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    # Outermost, so that it sees the status of every answer, of refused bodies too.
+    app.add_middleware(Observe, state=state)
+    return app

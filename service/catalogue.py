@@ -1,0 +1,64 @@
+"""The bundles of a folder: which are served, and why the others are not."""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from model.bundle import MANIFEST, Bundle, BundleError, load_bundle
+from model.config import Task
+
+logger = logging.getLogger(__name__)
+
+
+class Entry(NamedTuple):
+    """A folder in which a bundle was looked for, with the bundle or what was wrong with it."""
+
+    folder: str
+    bundle: Bundle | None
+    error: str | None
+
+
+class Catalogue(NamedTuple):
+    """All bundles that were found, and for each task the one that serves it."""
+
+    entries: list[Entry]
+    serving: dict[Task, Bundle]
+
+
+def load_catalogue(folder: Path, device: torch.device) -> Catalogue:
+    """Load, verify and warm every bundle in the folder; of two that do the same task the first by name serves it."""
+    if not folder.is_dir():
+        return Catalogue([Entry(folder.name, None, f"{folder}: there is no such folder")], {})
+    candidates = [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+    entries = [_load(child, device) for child in candidates]
+    serving: dict[Task, Bundle] = {}
+    for entry in entries:
+        for task in entry.bundle.manifest.tasks if entry.bundle else []:
+            if task in serving:
+                logger.warning("%s: %s is already served by %s", entry.folder, task, serving[task].manifest.name)
+            else:
+                assert entry.bundle
+                serving[task] = entry.bundle
+    return Catalogue(entries, serving)
+
+
+def _load(folder: Path, device: torch.device) -> Entry:
+    try:
+        bundle = load_bundle(folder, device)
+        warm_up(bundle)
+    except BundleError as error:
+        logger.error("%s", error)
+        return Entry(folder.name, None, str(error))
+    except Exception as error:  # a TorchScript archive can fail in any way when it first runs
+        logger.exception("%s: %s failed its warm-up", folder, MANIFEST)
+        return Entry(folder.name, None, f"{folder}: failed its warm-up: {type(error).__name__}")
+    logger.info("loaded %s %s from %s", bundle.manifest.name, bundle.manifest.version, folder)
+    return Entry(folder.name, bundle, None)
+
+
+def warm_up(bundle: Bundle) -> None:
+    """Decode one sentence, so that the first request does not pay for what is made at first use."""
+    source = bundle.tokenizer.encode_source("1, 2, 3.", bundle.manifest.tasks[0])
+    bundle.search.search([source], bundle.manifest.decoding)

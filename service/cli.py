@@ -1,0 +1,208 @@
+"""The command line: ``dragoman serve | translate | train | evaluate | export``."""
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from model.bundle import BundleError, Score, load_bundle, write_description
+from model.checkpoint import CheckpointError
+from model.config import RecipeError, Task, load_recipe
+from model.data import DataError
+from model.export import ExportError
+from model.export import export as export_bundle
+from model.tokenizer import TokenizerError
+from service.catalogue import Catalogue, Entry, load_catalogue
+from service.errors import InvalidRequest, ServiceError
+from service.offline import open_translator, run_in_bulk
+from service.settings import Settings, choose_device
+
+FORESEEN = (BundleError, CheckpointError, RecipeError, DataError, ExportError, TokenizerError, ServiceError, OSError)
+LINES_AT_ONCE = 256
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Models = Annotated[Path | None, typer.Option(help="Folder of bundles; by default DRAGOMAN_MODELS or the starters")]
+
+
+@contextmanager
+def one_sentence_errors() -> Iterator[None]:
+    """End with status 1 and one sentence on what a user can mend; a trace is for what they cannot."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read our output has left. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except ModuleNotFoundError as error:
+        console.print(f"dragoman: {error.name} is missing: pip install 'dragoman[train]'", style="red", markup=False)
+        raise typer.Exit(1) from None
+    except FORESEEN as error:
+        console.print(f"dragoman: {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def serve(
+    models: Models = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on")] = None,
+) -> None:
+    """Serve over HTTP. All settings can be given as DRAGOMAN_… in the environment too."""
+    # Imported here: the other commands need no web server.
+    from service.server import serve as serve_http
+
+    given = {"models": models, "host": host, "port": port}
+    with one_sentence_errors():
+        serve_http(Settings.model_validate(Settings().model_dump() | {k: v for k, v in given.items() if v is not None}))
+
+
+@app.command()
+def translate(
+    source: Annotated[str, typer.Option("--from", help="Language of the text, as de")],
+    target: Annotated[str, typer.Option("--to", help="Language to translate into, as en")],
+    models: Models = None,
+) -> None:
+    """Translate standard input line by line to standard output, without a server."""
+    settings = Settings()
+    with one_sentence_errors():
+        task = _task(f"translate:{source.lower()}:{target.lower()}")
+        catalogue = load_catalogue(models or settings.models, choose_device(settings))
+        for entry in catalogue.entries:
+            if entry.error:
+                console.print(f"dragoman: {entry.error}", style="yellow", markup=False)
+        with open_translator(catalogue, settings) as translator, _byte_progress() as advance:
+            for lines in _chunks_of_stdin():
+                for answer in run_in_bulk(translator, task, lines):
+                    sys.stdout.write(f"{answer}\n")
+                sys.stdout.flush()
+                advance(sum(len(line.encode()) + 1 for line in lines))
+
+
+def _task(text: str) -> Task:
+    try:
+        return Task.parse(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{text} is not a task; one looks like translate:de:en or summarize:en") from error
+
+
+def _chunks_of_stdin() -> Iterator[list[str]]:
+    """Yield many lines at once, which decode together; on a terminal one at a time, as someone waits for each."""
+    at_once = 1 if sys.stdin.isatty() else LINES_AT_ONCE
+    lines = (line.rstrip("\r\n") for line in sys.stdin)
+    while chunk := list(islice(lines, at_once)):
+        yield chunk
+
+
+@contextmanager
+def _byte_progress() -> Iterator[Callable[[int], None]]:
+    """Show how much of standard input is done, where it is a file and standard error a terminal."""
+    standing = os.fstat(sys.stdin.fileno())
+    total = standing.st_size if stat.S_ISREG(standing.st_mode) else None
+    hidden = not sys.stderr.isatty() or sys.stdin.isatty()
+    with _progress_bar(disable=hidden) as progress:
+        bar = progress.add_task("translating", total=total)
+        yield lambda amount: progress.advance(bar, amount)
+
+
+def _progress_bar(*, disable: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=disable)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="TOML file, as model/recipes/*.toml")],
+    data: Annotated[Path, typer.Option(help="Folder that the recipe's files stand in")],
+    run: Annotated[Path | None, typer.Option(help="Folder for checkpoints and log; by default runs/NAME")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where RUN/last.pt stopped")] = False,
+) -> None:
+    """Train a network by a recipe: RUN/best.pt to export, RUN/last.pt to go on from, log.csv and curves.png."""
+    settings = Settings()
+    with one_sentence_errors():
+        # Imported here: serving installs none of what only training and evaluation need.
+        from model.training import Progress as Step
+        from model.training import train as train_by
+
+        followed = load_recipe(recipe)
+        folder = run or Path("runs") / followed.name
+        torch.set_num_threads(settings.threads or torch.get_num_threads())
+        on_terminal = sys.stderr.isatty()
+        with _progress_bar(disable=not on_terminal) as progress:
+            bar = progress.add_task("reading", total=followed.training.steps)
+
+            def report(step: Step) -> None:
+                text = f"loss {step.loss:.3f}  {step.pieces_per_second:,.0f} pieces/s"
+                progress.update(bar, completed=step.step, description=text)
+                if not on_terminal:
+                    console.print(f"step {step.step}/{step.steps}  {text}")
+
+            trainer = train_by(
+                followed, data=data, run=folder, resume=resume, device=choose_device(settings), report=report
+            )
+        console.print(f"dropped: {dict(trainer.training_set.dropped)}")
+        console.print(f"scores on dev: {trainer.scores}; best checkpoint: {folder / 'best.pt'}")
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="RUN/best.pt")],
+    bundle: Annotated[Path, typer.Argument(help="Folder to make")],
+    version: Annotated[str, typer.Option(help="Version that the manifest names")] = "1",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the bundle that is there")] = False,
+) -> None:
+    """Export a checkpoint as a bundle; refused when the scripted network disagrees with the trained one."""
+    with one_sentence_errors():
+        manifest = export_bundle(checkpoint, bundle, version=version, replace=replace)
+    console.print(f"{bundle}: {manifest.name} {manifest.version}, {', '.join(map(str, manifest.tasks))}")
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle")],
+    file: Annotated[Path, typer.Argument(help="TSV (.xz, .gz): source, target, further references")],
+    task: Annotated[list[str] | None, typer.Option(help="As translate:de:en; by default all that fit")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Languages of the columns, as de-en or en; by default as the file's name says")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+    save: Annotated[bool, typer.Option("--save", help="Write the scores into the bundle and its model card")] = False,
+) -> None:
+    """Score a bundle on a test file, through the path that serves it: BLEU and chrF2, or ROUGE-1/2/L."""
+    settings = Settings()
+    with one_sentence_errors():
+        from service.evaluate import evaluate_bundle, tasks_for
+
+        loaded = load_bundle(bundle, choose_device(settings))
+        tasks = tasks_for(loaded.manifest, file, columns, [_task(t) for t in task or []])
+        catalogue = Catalogue([Entry(bundle.name, loaded, None)], dict.fromkeys(tasks, loaded))
+        with open_translator(catalogue, settings) as translator:
+            scores = [evaluate_bundle(translator, one, file, reverse) for one, reverse in tasks.items()]
+        if save:
+            kept = [s for s in loaded.manifest.scores if (s.task, s.test) not in {(n.task, n.test) for n in scores}]
+            write_description(bundle, loaded.manifest.model_copy(update={"scores": (*kept, *scores)}))
+    if as_json:
+        sys.stdout.write(json.dumps([score.model_dump(mode="json") for score in scores], indent=2) + "\n")
+    else:
+        Console(soft_wrap=True).print(_table(scores))
+
+
+def _table(scores: list[Score]) -> Table:
+    table = Table("task", "test", "pairs", "metric", "score")
+    for score in scores:
+        for metric, value in score.values.items():
+            shown = f"{value:.1f}" if isinstance(value, float) else value
+            table.add_row(str(score.task), score.test, str(score.pairs), metric, shown)
+    return table

@@ -1,0 +1,144 @@
+"""The thread that owns a device: sentences in from any thread, hypotheses out through futures.
+
+There is no timer: a batch is what piled up while the device was busy with the one before.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+import torch
+
+from model.bundle import Bundle
+from model.config import DecodingConfig
+from model.search import Hypothesis
+from service.errors import DecodingFailed, NotReady, Overloaded
+from service.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+
+class Job(NamedTuple):
+    """One sentence to decode."""
+
+    bundle: Bundle
+    source: Sequence[int]
+    config: DecodingConfig
+    future: Future[list[Hypothesis]]
+    queued_at: float
+
+
+class Engine:
+    """One thread that decodes, and the queue in front of it.
+
+    ``threads`` is how many threads a matrix product may use, None for as many as there are cores.
+    """
+
+    def __init__(
+        self, metrics: Metrics, *, max_batch_sentences: int, max_queued_pieces: int, threads: int | None = None
+    ) -> None:
+        self._metrics = metrics
+        self._max_batch_sentences = max_batch_sentences
+        self._max_queued_pieces = max_queued_pieces
+        self._threads = threads
+        self._queue: deque[Job] = deque()
+        self._queued_pieces = 0
+        self._closing = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        metrics.queued_sentences.set_function(lambda: len(self._queue))
+
+    def start(self) -> None:
+        """Begin to decode."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Say whether the thread runs."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Refuse new work, finish what was accepted, and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def submit(
+        self, bundle: Bundle, sources: Sequence[Sequence[int]], config: DecodingConfig
+    ) -> list[Future[list[Hypothesis]]]:
+        """Queue framed sources, all or none; each future gives the hypotheses of its source, best first.
+
+        Overloaded when they would exceed the queue, unless it is empty: a request that is within the limits of a
+        request must not be refused for ever. NotReady after close. A future fails with DecodingFailed.
+        """
+        pieces = sum(map(len, sources))
+        with self._changed:
+            if self._closing:
+                raise NotReady("The service is shutting down")
+            if self._queue and self._queued_pieces + pieces > self._max_queued_pieces:
+                raise Overloaded(f"Too busy: {len(self._queue)} sentences are waiting")
+            now = time.monotonic()
+            jobs = [Job(bundle, source, config, Future(), now) for source in sources]
+            self._queue.extend(jobs)
+            self._queued_pieces += pieces
+            self._changed.notify_all()
+        return [job.future for job in jobs]
+
+    def _run(self) -> None:
+        # In this thread, as OpenMP keeps the number for each thread.
+        torch.set_num_threads(self._threads or torch.get_num_threads())
+        while jobs := self._next_batch():
+            self._decode(jobs)
+
+    def _next_batch(self) -> list[Job]:
+        """Wait for work and take what can share a batch with the oldest sentence; empty when the engine is closed.
+
+        First come, first served: whoever waits for another network keeps its place.
+        """
+        with self._changed:
+            while True:
+                self._changed.wait_for(lambda: self._queue or self._closing)
+                if not self._queue:
+                    return []
+                taken = self._take()
+                # A cancelled one must not be answered: setting its result would raise.
+                if jobs := [job for job in taken if job.future.set_running_or_notify_cancel()]:
+                    return jobs
+
+    def _take(self) -> list[Job]:
+        first = self._queue[0]
+        taken: list[Job] = []
+        left: deque[Job] = deque()
+        for job in self._queue:
+            shares = job.bundle is first.bundle and job.config == first.config
+            (taken if shares and len(taken) < self._max_batch_sentences else left).append(job)
+        self._queue = left
+        self._queued_pieces -= sum(len(job.source) for job in taken)
+        return taken
+
+    def _decode(self, jobs: Sequence[Job]) -> None:
+        started = time.monotonic()
+        bundle, config = jobs[0].bundle, jobs[0].config
+        try:
+            results = bundle.search.search([job.source for job in jobs], config)
+            if not all(results):
+                raise ArithmeticError("the network gave no finite probability")
+        except Exception:
+            logger.exception("decoding %d sentences with %s failed", len(jobs), bundle.manifest.name)
+            for job in jobs:
+                job.future.set_exception(DecodingFailed("The text could not be decoded; the server's log says why"))
+            return
+        for job, hypotheses in zip(jobs, results, strict=True):
+            job.future.set_result(hypotheses)
+        metrics, name = self._metrics, bundle.manifest.name
+        metrics.decode_seconds.observe(time.monotonic() - started)
+        metrics.batch_sentences.observe(len(jobs))
+        for job, hypotheses in zip(jobs, results, strict=True):
+            metrics.queue_seconds.observe(started - job.queued_at)
+            metrics.pieces.labels(name, "in").inc(len(job.source))
+            metrics.pieces.labels(name, "out").inc(len(hypotheses[0].pieces))

@@ -1,0 +1,82 @@
+"""What can go wrong for a client, and the only place where it becomes an HTTP status."""
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+CLIENT_CLOSED_REQUEST = 499  # nginx's code for a client that left before the answer began
+
+
+class ServiceError(Exception):
+    """Base of what is answered as ``{"error": message}``."""
+
+    status = 500
+    retry_after_seconds: int | None = None
+
+
+class InvalidRequest(ServiceError):
+    """The client has to change the request."""
+
+    status = 400
+
+
+class BodyTooLarge(ServiceError):
+    """The body is larger than the service reads."""
+
+    status = 413
+
+
+class NotReady(ServiceError):
+    """The networks are being loaded, or the service is shutting down."""
+
+    status = 503
+    retry_after_seconds = 5
+
+
+class Overloaded(ServiceError):
+    """The queue is full."""
+
+    status = 503
+    retry_after_seconds = 1
+
+
+class DecodingFailed(ServiceError):
+    """The engine could not decode; the trace is in the log."""
+
+
+def error_response(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return the one form that every error has."""
+    return JSONResponse({"error": message}, status_code=status, headers=headers)
+
+
+def describe_invalid_fields(error: ValidationError) -> str:
+    """Return LibreTranslate's sentence for a missing field, and one in its manner for a wrong one."""
+    first = error.errors()[0]
+    # A union names its branch behind the field; only the field means something to a client.
+    field = str(first["loc"][0])
+    if first["type"] == "missing":
+        return f"Invalid request: missing {field} parameter"
+    return f"Invalid request: {field} parameter: {first['msg']}"
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error of the application, foreseen or not, in JSON."""
+
+    @app.exception_handler(ServiceError)
+    async def on_service_error(_: Request, error: ServiceError) -> JSONResponse:
+        headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else None
+        return error_response(error.status, str(error), headers)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(_: Request, error: HTTPException) -> JSONResponse:
+        return error_response(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(ClientDisconnect)
+    async def on_disconnect(_: Request, __: ClientDisconnect) -> JSONResponse:
+        return error_response(CLIENT_CLOSED_REQUEST, "The client left")
+
+    @app.exception_handler(Exception)
+    async def on_unforeseen_error(_: Request, __: Exception) -> JSONResponse:
+        return error_response(500, "Internal error; the server's log has the details")

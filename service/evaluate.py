@@ -1,0 +1,48 @@
+"""Score a bundle on a test file, through the very path that serves it."""
+
+import re
+from pathlib import Path
+
+from model.bundle import Manifest, Score
+from model.config import Task
+from model.data import DataError, read_rows
+from model.evaluation import score
+from service.offline import run_in_bulk
+from service.translator import Translator
+
+TEXTS_AT_ONCE = 256
+
+
+def tasks_for(manifest: Manifest, file: Path, columns: str | None, wanted: list[Task]) -> dict[Task, bool]:
+    """Return which tasks to score on the file, and whether its columns stand the other way round for each.
+
+    ``columns`` as ``de-en`` or ``en``; by default the part of the file's name before ``.tsv``. DataError when neither
+    says it, or when no task of the bundle fits.
+    """
+    found = re.search(r"\.([a-z-]+)\.tsv(\.xz|\.gz)?$", file.name)
+    languages = columns or (found and found[1])
+    if not languages:
+        raise DataError(f"{file}: its name does not end in LANGUAGES.tsv, as .de-en.tsv or .en.tsv; give --columns")
+    first, _, second = languages.partition("-")
+    fitting = {
+        task: task.source != first
+        for task in manifest.tasks
+        if {task.source, task.target} == {first, second or first} and task in (wanted or manifest.tasks)
+    }
+    if not fitting:
+        raise DataError(f"{manifest.name} has no such task for {languages}: {', '.join(map(str, manifest.tasks))}")
+    return fitting
+
+
+def evaluate_bundle(translator: Translator, task: Task, file: Path, reverse: bool) -> Score:
+    """Run the task on each source of the file and score the outputs."""
+    rows = [row[1::-1] if reverse else row for row in read_rows(file.name, file.parent)]
+    if not rows:
+        raise DataError(f"{file}: is empty")
+    outputs = [
+        output
+        for start in range(0, len(rows), TEXTS_AT_ONCE)
+        for output in run_in_bulk(translator, task, [row[0] for row in rows[start : start + TEXTS_AT_ONCE]])
+    ]
+    values = score(task, outputs, [row[1:] for row in rows])
+    return Score(task=task, test=file.name, pairs=len(rows), values=values)

@@ -1,0 +1,85 @@
+"""What happens to every request, whatever its route: limits, metrics and the access log."""
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import CLIENT_CLOSED_REQUEST, BodyTooLarge, error_response
+from service.state import ServiceState
+
+access = logging.getLogger("service.access")
+
+
+class BodyLimit:
+    """Refuse bodies over ``max_bytes``, by their announced length where there is one, and as they come in anyway.
+
+    Starlette's RequestBodyLimitMiddleware would answer in plain text where a route does not read the body.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        message = f"Invalid request: body exceeds the limit of {self.max_bytes} bytes"
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > self.max_bytes:
+            await error_response(BodyTooLarge.status, message)(scope, receive, send)
+            return
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            part = await receive()
+            received += len(part.get("body", b""))
+            if received > self.max_bytes:
+                raise BodyTooLarge(message)
+            return part
+
+        await self.app(scope, limited, send)
+
+
+class Observe:
+    """Count, time and log each request with the status that the client was sent.
+
+    Routes name their task in ``request.state.task``. Only the route's template is logged, never the query string,
+    which may hold a text.
+    """
+
+    def __init__(self, app: ASGIApp, state: ServiceState) -> None:
+        self.app = app
+        self.state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.monotonic()
+        status = str(CLIENT_CLOSED_REQUEST)
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+            await send(message)
+
+        scope.setdefault("state", {})
+        self.state.requests_in_progress += 1
+        try:
+            await self.app(scope, receive, watched)
+        except Exception:
+            # The answer to what no handler foresaw is sent by the application's outermost layer, beyond this one.
+            status = "500"
+            raise
+        finally:
+            self.state.requests_in_progress -= 1
+            seconds = time.monotonic() - started
+            route = getattr(scope.get("route"), "path", "unknown")
+            task = str(scope["state"].get("task", ""))
+            self.state.metrics.requests.labels(route, task, status).inc()
+            self.state.metrics.request_seconds.labels(route).observe(seconds)
+            access.info("%s %s %s %s %.1f ms", scope["method"], route, task or "-", status, 1000 * seconds)

@@ -1,0 +1,53 @@
+"""A request's fields, out of whichever form the client sent: JSON, urlencoded, multipart or the query string."""
+
+import json
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from service.errors import InvalidRequest, describe_invalid_fields
+
+MAX_FORM_FIELDS = 100
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def read_body(request: Request, model: type[Body]) -> Body:
+    """Read and validate the request; InvalidRequest names what is missing or wrong."""
+    fields = {**request.query_params, **await _fields(request)}
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(describe_invalid_fields(error)) from error
+
+
+async def _fields(request: Request) -> dict[str, Any]:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "application/json" or content_type.endswith("+json"):
+        return _json_object(await request.body())
+    if content_type == "multipart/form-data":
+        async with request.form(max_files=0, max_fields=MAX_FORM_FIELDS) as form:
+            return {name: value for name, value in form.items() if isinstance(value, str)}
+    if content_type == "application/x-www-form-urlencoded":
+        return _urlencoded(await request.body())
+    return {}
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("Invalid JSON format") from error
+    if not isinstance(fields, dict):
+        raise InvalidRequest("Invalid JSON format: an object is expected")
+    return fields
+
+
+def _urlencoded(body: bytes) -> dict[str, Any]:
+    # Starlette's own parser takes bytes that are not percent-encoded for Latin-1.
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS))
+    except ValueError as error:
+        raise InvalidRequest("Invalid form: not urlencoded UTF-8, or too many fields") from error

@@ -1,0 +1,193 @@
+"""The routes of the service."""
+
+from typing import Annotated, Any
+
+from babel import Locale
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from model.config import Task
+from service.errors import InvalidRequest
+from service.requests import read_body
+from service.schemas import (
+    BundleInfo,
+    ErrorResponse,
+    Health,
+    Language,
+    SummarizeRequest,
+    SummarizeResponse,
+    TextRequest,
+    TranslateRequest,
+    TranslateResponse,
+)
+from service.state import ServiceState
+from service.translator import Answer
+
+router = APIRouter()
+
+
+def get_state(request: Request) -> ServiceState:
+    """Return what the application made at its start."""
+    state: ServiceState = request.app.state.service
+    return state
+
+
+State = Annotated[ServiceState, Depends(get_state)]
+
+
+def _body(model: type[BaseModel], **examples: dict[str, Any]) -> dict[str, Any]:
+    """Describe a body that comes as JSON or as a form."""
+    schema = model.model_json_schema()
+    named = {name: {"value": value} for name, value in examples.items()}
+    forms = ("application/x-www-form-urlencoded", "multipart/form-data")
+    content = {"application/json": {"schema": schema, "examples": named}, **{f: {"schema": schema} for f in forms}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorResponse, "description": "The request has to be changed"},
+    413: {"model": ErrorResponse, "description": "The body is over the limit"},
+    500: {"model": ErrorResponse, "description": "The network failed; the log says why"},
+    503: {"model": ErrorResponse, "description": "Loading, shutting down or too busy; see Retry-After"},
+}
+
+
+@router.post(
+    "/translate",
+    responses=ERRORS,
+    openapi_extra=_body(
+        TranslateRequest,
+        text={"q": "Guten Morgen!", "source": "de", "target": "en"},
+        list={"q": ["Guten Morgen!", "Wie geht's?"], "source": "de", "target": "en", "alternatives": 2},
+    ),
+    response_model_exclude_none=True,
+)
+async def translate(request: Request, state: State) -> TranslateResponse:
+    """Translate a text, or each text of a list. Line breaks stay where they were."""
+    body = await read_body(request, TranslateRequest)
+    _check(body, state)
+    codes = state.languages
+    for code in (body.source, body.target):
+        if code not in codes:
+            raise InvalidRequest(f"{code} is not supported")
+    if body.source == body.target:
+        answers = [Answer([text], 0) for text in body.texts]
+    else:
+        task = Task(kind="translate", source=body.source, target=body.target)
+        request.state.task = task
+        answers = await state.translator.run(task, body.texts, 1 + body.alternatives)
+    return TranslateResponse(
+        translatedText=_shaped_as(body, [answer.texts[0] for answer in answers]),
+        alternatives=_shaped_as(body, [answer.texts[1:] for answer in answers]) if body.alternatives else None,
+    )
+
+
+@router.post(
+    "/summarize",
+    responses=ERRORS,
+    openapi_extra=_body(SummarizeRequest, text={"q": "We present a network that …"}),
+    response_model_exclude_none=True,
+)
+async def summarize(request: Request, state: State) -> SummarizeResponse:
+    """Write a headline for a text, or for each text of a list."""
+    body = await read_body(request, SummarizeRequest)
+    _check(body, state)
+    task = Task(kind="summarize", source=body.source, target=body.source)
+    if task not in state.catalogue.serving:
+        raise InvalidRequest(f"{body.source} is not supported")
+    request.state.task = task
+    answers = await state.translator.run(task, body.texts, 1 + body.alternatives)
+    parts = [answer.parts for answer in answers]
+    return SummarizeResponse(
+        summaryText=_shaped_as(body, [answer.texts[0] for answer in answers]),
+        alternatives=_shaped_as(body, [answer.texts[1:] for answer in answers]) if body.alternatives else None,
+        parts=_shaped_as(body, parts) if max(parts) > 1 else None,
+    )
+
+
+def _check(body: TextRequest, state: ServiceState) -> None:
+    settings = state.settings
+    if not body.texts:
+        raise InvalidRequest("Invalid request: q parameter: the list is empty")
+    if len(body.texts) > settings.text_limit:
+        raise InvalidRequest(f"Invalid request: {len(body.texts)} texts exceed the limit of {settings.text_limit}")
+    characters = sum(map(len, body.texts))
+    if characters > settings.char_limit:
+        raise InvalidRequest(f"Invalid request: request ({characters}) exceeds text limit ({settings.char_limit})")
+    if body.format != "text":
+        raise InvalidRequest(f"{body.format} format is not supported")
+    if body.alternatives > settings.alternatives_limit:
+        raise InvalidRequest(f"Invalid request: alternatives parameter must be <= {settings.alternatives_limit}")
+
+
+def _shaped_as(body: TextRequest, values: list[Any]) -> Any:
+    """Return one value for one text, a list for a list."""
+    return values[0] if isinstance(body.q, str) else values
+
+
+@router.get("/languages")
+async def languages(state: State) -> list[Language]:
+    """List the languages that can be translated from, and into what; a language is always a target of itself."""
+    tasks = [task for task in state.catalogue.serving if task.kind == "translate"]
+    return [
+        Language(
+            code=code,
+            name=_name(code),
+            targets=sorted({code, *(task.target for task in tasks if task.source == code)}),
+        )
+        for code in state.languages
+    ]
+
+
+def _name(code: str) -> str:
+    return Locale.parse(code, sep="-").english_name or code
+
+
+@router.get("/models", response_model_exclude_none=True)
+async def models(state: State) -> list[BundleInfo]:
+    """List the bundles found: what they do and reach, or why they are not served."""
+    return [
+        BundleInfo(
+            folder=entry.folder,
+            status="ready",
+            name=entry.bundle.manifest.name,
+            version=entry.bundle.manifest.version,
+            tasks=[str(task) for task in entry.bundle.manifest.tasks],
+            parameters=entry.bundle.manifest.parameters,
+            max_source_pieces=entry.bundle.manifest.max_source_pieces,
+            scores=[score.model_dump(mode="json") for score in entry.bundle.manifest.scores],
+        )
+        if entry.bundle
+        else BundleInfo(folder=entry.folder, status="failed", error=entry.error)
+        for entry in state.catalogue.entries
+    ]
+
+
+HEALTH: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not now; status says why"}}
+
+
+@router.get("/health/live", responses=HEALTH, response_model_exclude_none=True)
+async def live(state: State, response: Response) -> Health:
+    """Say whether the process should go on: 503 asks for a restart."""
+    if state.engine_failed:
+        response.status_code = 503
+        return Health(status="the engine has stopped")
+    return Health(status="ok")
+
+
+@router.get("/health", responses=HEALTH, response_model_exclude_none=True)
+@router.get("/health/ready", responses=HEALTH, response_model_exclude_none=True)
+async def ready(state: State, response: Response) -> Health:
+    """Say whether requests can be served: 503 while loading, while draining, and when no bundle could be loaded."""
+    reason = state.why_not_ready
+    if reason:
+        response.status_code = 503
+    failed = [entry.error for entry in state.entries if entry.error]
+    return Health(status=reason or "ok", failed=failed or None)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(state: State) -> Response:
+    """Return the metrics in Prometheus' text format."""
+    return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

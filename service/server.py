@@ -1,0 +1,59 @@
+"""The HTTP server around the application, and how it leaves: SIGTERM finishes what was accepted, then ends with 0."""
+
+import logging
+import time
+from types import FrameType
+
+import uvicorn
+
+from service.app import create_app
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, but the first signal drains before the listening socket closes.
+
+    So readiness is seen to turn, and new work gets a clear 503, while accepted work is finished. Uvicorn itself would
+    close at once and afterwards raise the signal again, which ends the process with the signal's status.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._app = create_app(settings)
+        self._settings = settings
+        self._drain_until: float | None = None
+        config = uvicorn.Config(
+            self._app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        super().__init__(config)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; a second signal leaves at once."""
+        del sig, frame
+        if self._drain_until is not None:
+            self.force_exit = self.should_exit = True
+            return
+        self._app.state.service.draining = True
+        self._drain_until = time.monotonic() + self._settings.drain_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say every tenth of a second whether to leave."""
+        if self._drain_until is not None and not self.should_exit:
+            in_progress = self._app.state.service.requests_in_progress
+            if not in_progress or time.monotonic() > self._drain_until:
+                logger.info("shutting down with %d requests unanswered", in_progress)
+                self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal comes; returns when all that was accepted is answered, or drain_seconds have passed."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    Server(settings).run()

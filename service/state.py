@@ -1,0 +1,93 @@
+"""What one running service consists of, from its start to its end."""
+
+import asyncio
+import logging
+
+from service.catalogue import Catalogue, Entry, load_catalogue
+from service.engine import Engine
+from service.errors import NotReady
+from service.metrics import Metrics
+from service.settings import Settings, choose_device
+from service.translator import Translator
+
+logger = logging.getLogger(__name__)
+
+
+class ServiceState:
+    """Settings, metrics and engine from the start; catalogue and translator once the networks are loaded."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.engine = Engine(
+            metrics,
+            max_batch_sentences=settings.max_batch_sentences,
+            max_queued_pieces=settings.max_queued_pieces,
+            threads=settings.threads,
+        )
+        self.draining = False
+        self.requests_in_progress = 0
+        metrics.requests_in_progress.set_function(lambda: self.requests_in_progress)
+        self._loading_failed = False
+        self._catalogue: Catalogue | None = None
+        self._translator: Translator | None = None
+
+    async def load(self) -> None:
+        """Load all bundles in a thread, so that health and metrics answer meanwhile; never raises."""
+        try:
+            catalogue = await asyncio.to_thread(load_catalogue, self.settings.models, choose_device(self.settings))
+        except Exception:
+            logger.exception("loading the bundles failed")
+            self._loading_failed = True
+            return
+        for state in ("ready", "failed"):
+            count = sum((entry.error is None) == (state == "ready") for entry in catalogue.entries)
+            self.metrics.bundles.labels(state).set(count)
+        self.engine.start()
+        self._translator = Translator(catalogue, self.engine)
+        self._catalogue = catalogue
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The bundles; NotReady until they are loaded."""
+        if self._catalogue is None:
+            raise NotReady(f"Not ready: {self.why_not_ready}")
+        return self._catalogue
+
+    @property
+    def translator(self) -> Translator:
+        """What runs tasks; NotReady while loading, while draining, and when there is nothing to run."""
+        if self._translator is None or self.why_not_ready:
+            raise NotReady(f"Not ready: {self.why_not_ready}")
+        return self._translator
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The bundles found so far: none while loading."""
+        return self._catalogue.entries if self._catalogue else []
+
+    @property
+    def languages(self) -> list[str]:
+        """Codes that a served translation has on either side."""
+        tasks = [task for task in self.catalogue.serving if task.kind == "translate"]
+        return sorted({code for task in tasks for code in (task.source, task.target)})
+
+    @property
+    def engine_failed(self) -> bool:
+        """Whether the engine should decode and does not."""
+        return self._catalogue is not None and not self.engine.is_alive()
+
+    @property
+    def why_not_ready(self) -> str | None:
+        """A few words when requests cannot be served now."""
+        if self.draining:
+            return "shutting down"
+        if self._loading_failed:
+            return "loading failed; the log says why"
+        if self._catalogue is None:
+            return "loading"
+        if not self._catalogue.serving:
+            return f"no bundle in {self.settings.models} can be served"
+        if self.engine_failed:
+            return "the engine has stopped"
+        return None

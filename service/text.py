@@ -1,0 +1,85 @@
+"""Sentences out of a text, and back into it with its white space and line breaks as they were.
+
+Boundaries come from sentencex. What holds no letter (numbers, rules, emoji) is not translated but kept like white
+space.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import sentencex
+
+# Where a sentence that is too long is cut, the better place first.
+CUTS = (re.compile(r"(?<=[;:；：])\s*"), re.compile(r"(?<=[,，、])\s*"), re.compile(r"\s+"))
+WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
+"""Languages that put no space between sentences."""
+
+
+class Document(NamedTuple):
+    """A text as sentences and the gaps around them: one gap more than sentences."""
+
+    sentences: list[str]
+    gaps: list[str]
+
+    def join(self, sentences: Sequence[str], language: str) -> str:
+        """Put sentences in ``language`` in the place of this document's own."""
+        inner = (_gap_in(gap, language) for gap in self.gaps[1:-1])
+        parts = [self.gaps[0]]
+        for sentence, gap in zip(sentences, [*inner, self.gaps[-1]] if self.sentences else [], strict=True):
+            parts += [sentence, gap]
+        return "".join(parts)
+
+
+def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Document:
+    """Split a text in ``language`` into sentences that all fit; none is dropped, and joining them restores it."""
+    sentences: list[str] = []
+    gaps = [""]
+    for line in text.splitlines(keepends=True):
+        for sentence in sentencex.segment(language, line):
+            for part in split_to_fit(sentence, fits):
+                core = part.strip()
+                if not any(map(str.isalpha, core)):
+                    gaps[-1] += part
+                    continue
+                start = part.index(core)
+                gaps[-1] += part[:start]
+                sentences.append(core)
+                gaps.append(part[start + len(core) :])
+    return Document(sentences, gaps)
+
+
+def split_to_fit(sentence: str, fits: Callable[[str], bool]) -> list[str]:
+    """Cut a sentence near its middle until every part fits or is one character; the parts joined are the sentence."""
+    if fits(sentence) or len(sentence) == 1:
+        return [sentence]
+    cut = _best_cut(sentence)
+    return split_to_fit(sentence[:cut], fits) + split_to_fit(sentence[cut:], fits)
+
+
+def _best_cut(sentence: str) -> int:
+    middle = len(sentence) // 2
+    for pattern in CUTS:
+        # A cut in the outer quarters leaves a part that is as long as the whole.
+        ends = [m.end() for m in pattern.finditer(sentence) if len(sentence) <= 4 * m.end() <= 3 * len(sentence)]
+        if ends:
+            return min(ends, key=lambda end: abs(end - middle))
+    return middle
+
+
+def _gap_in(gap: str, language: str) -> str:
+    """Return a gap between two sentences of one line as ``language`` has it; others stay as they are."""
+    if language in WITHOUT_SPACES:
+        return "" if gap == " " else gap
+    return gap or " "
+
+
+def pack(sentences: Sequence[str], fits: Callable[[str], bool]) -> list[str]:
+    """Join sentences that follow each other into as few texts as fit; a sentence is expected to fit alone."""
+    texts: list[str] = []
+    for sentence in sentences:
+        if texts and fits(joined := f"{texts[-1]} {sentence}"):
+            texts[-1] = joined
+        else:
+            texts.append(sentence)
+    return texts
