@@ -13,7 +13,7 @@ def _is_unicode(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_is_unicode)]
-LanguageCode = Annotated[str, AfterValidator(_is_unicode), AfterValidator(str.lower), Field(max_length=16, examples=["de"])]
+LanguageCode = Annotated[Text, AfterValidator(str.lower), Field(max_length=16, examples=["de"])]
 
 
 class TextRequest(BaseModel):
@@ -42,16 +42,7 @@ class TranslateRequest(TextRequest):
 class SummarizeRequest(TextRequest):
     """Body of POST /summarize."""
 
-    source: 
-def _is_unicode(text: str) -> str:
-    # JSON can spell half of a surrogate pair, which no text holds and no encoder takes.
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds a lone surrogate, which is not Unicode text")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_is_unicode)]
-LanguageCode = "en"
+    source: LanguageCode = "en"
 
 
 class TranslateResponse(BaseModel):
