@@ -1,0 +1,100 @@
+"""What several test modules share: a made-up language, a network of random weights, and one that was trained."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from model.checkpoint import Checkpoint, save_checkpoint
+from model.config import Recipe
+from model.export import export
+from model.network import Seq2Seq
+from model.tokenizer import Tokenizer
+from model.training import train, train_tokenizer
+from tests import reversal
+
+CPU = torch.device("cpu")
+
+torch.set_num_threads(1)  # tiny tensors, on a machine that has other work
+
+
+class Trained(NamedTuple):
+    """A finished training of the made-up language, and the bundle exported from it."""
+
+    recipe: Recipe
+    run: Path
+    checkpoint: Path
+    bundle: Path
+
+
+@pytest.fixture(scope="session")
+def tiny_corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a few hundred pairs of the made-up language."""
+    folder = tmp_path_factory.mktemp("tiny")
+    reversal.write_corpora(folder, sizes={"train": 200, "dev": 5})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """Return a recipe that trains a useless network on ``tiny_corpora`` in a second, with all that is random on."""
+    return reversal.recipe(
+        network={"embedding_size": 8, "hidden_size": 8, "dropout": 0.3},
+        training={
+            "steps": 64,
+            "batch_pieces": 300,
+            "warmup_steps": 10,
+            "decay_steps": 10,
+            "sampling_alpha": 0.1,
+            "validate_every_steps": 32,
+            "validation_pairs": 3,
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tiny_recipe: Recipe, tiny_corpora: Path) -> Tokenizer:
+    """Return a tokenizer of 300 pieces, most of them bytes."""
+    return train_tokenizer(tiny_recipe, tiny_corpora)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_recipe: Recipe, tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkpoint whose network has random weights."""
+    torch.manual_seed(0)
+    network = Seq2Seq(tiny_recipe.network, len(tiny_tokenizer))
+    path = tmp_path_factory.mktemp("checkpoint") / "best.pt"
+    save_checkpoint(path, Checkpoint(tiny_recipe, tiny_tokenizer, network.state_dict(), {}, {}))
+    return path
+
+
+@pytest.fixture
+def tiny_bundle(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """Return a bundle of random weights that a test may break."""
+    folder = tmp_path / "bundles" / "tiny"
+    export(tiny_checkpoint, folder, version="1")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_reversal(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Train the made-up language to near-perfection, once for all tests, and export it."""
+    folder = tmp_path_factory.mktemp("reversal")
+    reversal.write_corpora(folder, sizes={"train": 4000, "dev": 50})
+    recipe = reversal.recipe(
+        network={"embedding_size": 48, "hidden_size": 96, "dropout": 0.0},
+        training={
+            "steps": 900,
+            "batch_pieces": 1000,
+            "learning_rate": 6e-3,
+            "warmup_steps": 50,
+            "decay_steps": 450,
+            "label_smoothing": 0.05,
+            "validate_every_steps": 450,
+        },
+    )
+    run = folder / "run"
+    train(recipe, data=folder, run=run, resume=False, device=CPU, report=lambda _: None)
+    export(run / "best.pt", folder / "bundle", version="1.0")
+    return Trained(recipe, run, run / "best.pt", folder / "bundle")
