@@ -26,9 +26,19 @@ from model.tokenizer import TokenizerError
 from service.catalogue import Catalogue, Entry, load_catalogue
 from service.errors import InvalidRequest, ServiceError
 from service.offline import open_translator, run_in_bulk
-from service.settings import Settings, choose_device
+from service.settings import SettingsError, choose_device, load_settings
 
-FORESEEN = (BundleError, CheckpointError, RecipeError, DataError, ExportError, TokenizerError, ServiceError, OSError)
+FORESEEN = (
+    BundleError,
+    CheckpointError,
+    DataError,
+    ExportError,
+    OSError,
+    RecipeError,
+    ServiceError,
+    SettingsError,
+    TokenizerError,
+)
 LINES_AT_ONCE = 256
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -64,9 +74,8 @@ def serve(
     # Imported here: the other commands need no web server.
     from service.server import serve as serve_http
 
-    given = {"models": models, "host": host, "port": port}
     with one_sentence_errors():
-        serve_http(Settings.model_validate(Settings().model_dump() | {k: v for k, v in given.items() if v is not None}))
+        serve_http(load_settings(models=models, host=host, port=port))
 
 
 @app.command()
@@ -76,10 +85,10 @@ def translate(
     models: Models = None,
 ) -> None:
     """Translate standard input line by line to standard output, without a server."""
-    settings = Settings()
     with one_sentence_errors():
+        settings = load_settings(models=models)
         task = _task(f"translate:{source.lower()}:{target.lower()}")
-        catalogue = load_catalogue(models or settings.models, choose_device(settings))
+        catalogue = load_catalogue(settings.models, choose_device(settings))
         for entry in catalogue.entries:
             if entry.error:
                 console.print(f"dragoman: {entry.error}", style="yellow", markup=False)
@@ -130,8 +139,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where RUN/last.pt stopped")] = False,
 ) -> None:
     """Train a network by a recipe: RUN/best.pt to export, RUN/last.pt to go on from, log.csv and curves.png."""
-    settings = Settings()
     with one_sentence_errors():
+        settings = load_settings()
         # Imported here: serving installs none of what only training and evaluation need.
         from model.training import Progress as Step
         from model.training import train as train_by
@@ -181,8 +190,8 @@ def evaluate(
     save: Annotated[bool, typer.Option("--save", help="Write the scores into the bundle and its model card")] = False,
 ) -> None:
     """Score a bundle on a test file, through the path that serves it: BLEU and chrF2, or ROUGE-1/2/L."""
-    settings = Settings()
     with one_sentence_errors():
+        settings = load_settings()
         from service.evaluate import evaluate_bundle, tasks_for
 
         loaded = load_bundle(bundle, choose_device(settings))

@@ -4,12 +4,16 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import model
 
 STARTERS = Path(model.__file__).parent / "starters"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be; the message names its variable."""
 
 
 class Settings(BaseSettings):
@@ -36,6 +40,23 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(30.0, ge=0)
     """How long SIGTERM waits for accepted requests."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load_settings(**given: object) -> Settings:
+    """Read the settings, of which those ``given`` and not None outrank the environment.
+
+    SettingsError names the one that is wrong, and tells when a GPU is asked for where there is none.
+    """
+    try:
+        settings = Settings.model_validate(
+            Settings().model_dump() | {name: value for name, value in given.items() if value is not None}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(f"DRAGOMAN_{str(first['loc'][0]).upper()}: {first['msg']}") from error
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("DRAGOMAN_DEVICE is cuda, but PyTorch finds no GPU")
+    return settings
 
 
 def choose_device(settings: Settings) -> torch.device:
