@@ -25,6 +25,18 @@ class LSTMLayer(nn.Module):
     def forward(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Run over all positions: inputs (B, T, I) and state (B, Z) → outputs (B, T, H) and state (B, Z)."""
         h, c = state.to(inputs.dtype).chunk(2, dim=-1)
+        if inputs.size(1) == 1:
+            # A step of a search: oneDNN's layer would lay out the weights anew for it (5 rows: 5.3 ms instead of 1.3).
+            lstm = self.lstm
+            h, c = torch.lstm_cell(
+                inputs.squeeze(1),
+                [h, c],
+                lstm.weight_ih_l0,  # type: ignore[arg-type]
+                lstm.weight_hh_l0,  # type: ignore[arg-type]
+                lstm.bias_ih_l0,  # type: ignore[arg-type]
+                lstm.bias_hh_l0,  # type: ignore[arg-type]
+            )
+            return h.unsqueeze(1), torch.cat((h, c), dim=-1)
         outputs, (h, c) = self.lstm(inputs, (h.unsqueeze(0).contiguous(), c.unsqueeze(0).contiguous()))
         return outputs, torch.cat((h, c), dim=-1).squeeze(0)
 

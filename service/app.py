@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from service.errors import install_error_handlers
 from service.metrics import Metrics
@@ -26,7 +27,8 @@ def create_app(settings: Settings) -> FastAPI:
         await loading
         await asyncio.to_thread(state.engine.close)
 
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
         title="Dragoman",
         version=version("dragoman"),
         description="Translates and summarizes with LSTM + attention networks; LibreTranslate's protocol.",
