@@ -57,13 +57,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
             scores=content["scores"],
             training_state=content["training_state"],
         )
-    except OSError as error:
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise CheckpointError(f"{path}: {error.strerror}") from error
     except ValidationError as error:
         raise CheckpointError(f"{path}: its recipe: {describe_validation_error(error)}") from error
     except TokenizerError as error:
         raise CheckpointError(f"{path}: its tokenizer: {error}") from error
-    except Exception as error:  # torch.load raises what its file happens to break: pickle, zip, key and runtime errors
+    except Exception as error:  # whatever its file happens to break: pickle, zip, key, OS and runtime errors
         raise CheckpointError(f"{path}: not a checkpoint, or damaged ({type(error).__name__})") from error
 
 
@@ -73,5 +73,6 @@ def restore_network(checkpoint: Checkpoint) -> Seq2Seq:
     try:
         network.load_state_dict(checkpoint.network_state)
     except RuntimeError as error:
-        raise CheckpointError(f"weights do not fit the recipe: {error}") from error
+        fault = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"weights do not fit the recipe: {fault}") from error
     return network.eval()

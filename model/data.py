@@ -65,6 +65,7 @@ def open_text(path: Path) -> IO[str]:
 def read_rows(files: str | tuple[str, str], folder: Path) -> Iterator[list[str]]:
     """Yield the columns of a TSV line by line (source, target, further references), or of two text files side by side.
 
+    A blank line is an empty source with an empty target.
     DataError on a line of fewer than two columns, files of unequal length, and text that is not UTF-8.
     """
     name = files if isinstance(files, str) else " and ".join(files)
@@ -72,7 +73,7 @@ def read_rows(files: str | tuple[str, str], folder: Path) -> Iterator[list[str]]
         if isinstance(files, str):
             with open_text(folder / files) as lines:
                 for number, line in enumerate(lines, 1):
-                    columns = line.rstrip("\r\n").split("\t")
+                    columns = line.rstrip("\r\n").split("\t") if line.strip() else ["", ""]
                     if len(columns) < 2:
                         raise DataError(f"{name}, line {number}: no tab between source and target")
                     yield columns

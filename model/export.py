@@ -55,10 +55,9 @@ def compare(eager: Network, scripted: Network, pieces: int, *, steps: int = 8) -
     lengths = [3, 20, 11, 20]
     sources = [torch.randint(4, pieces, (length,), generator=generator).tolist() for length in lengths]
     chosen = torch.randint(4, pieces, (steps, len(lengths), 2), generator=generator)
-    difference = max(
-        (one - other).abs().max().item()
-        for one, other in zip(*(_trace(network, sources, chosen) for network in (eager, scripted)), strict=True)
-    )
+    traces = [_trace(network, sources, chosen) for network in (eager, scripted)]
+    # A tensor's maximum, unlike Python's, is NaN where anything is.
+    difference = torch.stack([(one - other).abs().max() for one, other in zip(*traces, strict=True)]).max().item()
     if not difference <= TOLERANCE:
         raise ExportError(f"the scripted network differs from the eager one by {difference:.1e}, beyond {TOLERANCE}")
 

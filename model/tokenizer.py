@@ -68,7 +68,8 @@ class Tokenizer:
                 minloglevel=2,
             )
         except RuntimeError as error:
-            raise TokenizerError(f"tokenizer.vocabulary_size {config.vocabulary_size}: {error}") from error
+            fault = str(error).rpartition("] ")[2]  # without SentencePiece's own file and line
+            raise TokenizerError(f"tokenizer.vocabulary_size {config.vocabulary_size}: {fault}") from error
         return cls(model.getvalue())
 
     def __len__(self) -> int:

@@ -92,7 +92,7 @@ class Trainer:
         config = recipe.training
         torch.manual_seed(config.seed)
         if last and not _continues(last.recipe, recipe):
-            raise CheckpointError(f"{run / 'last.pt'}: was trained by a recipe with other data, tokenizer or network")
+            raise CheckpointError(f"{run / 'last.pt'}: was trained by a recipe with other data, network or batches")
         self.tokenizer = last.tokenizer if last else train_tokenizer(recipe, data)
         self.training_set = load_training_set(recipe, self.tokenizer, data)
         self.dev_set = load_dev_set(recipe, data)
@@ -222,15 +222,18 @@ def validate(
         sources = [tokenizer.frame_source(tokenizer.encode(pair.source)[:limit], task) for pair in pairs]
         outputs = [""] * len(pairs)
         for index, hypotheses in search_all(search, sources, recipe.decoding):
-            outputs[index] = tokenizer.decode(hypotheses[0].pieces)
+            # A network that has diverged to NaN gives no hypothesis; its score says so.
+            outputs[index] = tokenizer.decode(hypotheses[0].pieces) if hypotheses else ""
         scores[str(task)] = headline(task, score(task, outputs, [[pair.target] for pair in pairs]))
     return scores
 
 
 def _continues(old: Recipe, new: Recipe) -> bool:
-    """Say whether a training of the old recipe can go on by the new one: steps, rates and the card may change."""
+    """Say whether a training of the old recipe can go on by the new one, with the very same batches."""
     free = {"training", "decoding", "card"}
-    return old.model_dump(exclude=free) == new.model_dump(exclude=free)
+    order = {"seed", "batch_pieces", "length_multiple"}
+    same_data = old.model_dump(exclude=free) == new.model_dump(exclude=free)
+    return same_data and old.training.model_dump(include=order) == new.training.model_dump(include=order)
 
 
 def train(recipe: Recipe, *, data: Path, run: Path, resume: bool, device: torch.device, report: Report) -> Trainer:
@@ -246,6 +249,8 @@ def train(recipe: Recipe, *, data: Path, run: Path, resume: bool, device: torch.
         raise CheckpointError(f"{last}: nothing to resume")
     run.mkdir(parents=True, exist_ok=True)
     checkpoint = load_checkpoint(last) if resume else None
+    if checkpoint and not checkpoint.training_state:
+        raise CheckpointError(f"{last}: holds a network alone, and not the training that made it")
     trainer = Trainer(recipe, data=data, run=run, device=device, last=checkpoint)
     trainer.train(report)
     return trainer

@@ -1,7 +1,10 @@
 """The log of a training: a CSV file that grows, and a picture of its curves."""
 
 import csv
+import io
 from pathlib import Path
+
+from model.atomic import write_atomically
 
 COLUMNS = ["step", "seconds", "loss", "pieces_per_second", "task", "score"]
 
@@ -16,10 +19,11 @@ class TrainingLog:
         self.path = folder / "log.csv"
         self.picture = folder / "curves.png"
         rows = [row for row in self._read() if int(row["step"]) <= resumed_at] if resumed_at else []
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        content = io.StringIO(newline="")
+        writer = csv.DictWriter(content, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(self.path, content.getvalue().encode())
 
     def _read(self) -> list[dict[str, str]]:
         if not self.path.exists():

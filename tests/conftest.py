@@ -1,7 +1,7 @@
 """What several test modules share: a made-up language, a network of random weights, and one that was trained."""
 
+import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
@@ -17,15 +17,6 @@ from tests import reversal
 CPU = torch.device("cpu")
 
 torch.set_num_threads(1)  # tiny tensors, on a machine that has other work
-
-
-class Trained(NamedTuple):
-    """A finished training of the made-up language, and the bundle exported from it."""
-
-    recipe: Recipe
-    run: Path
-    checkpoint: Path
-    bundle: Path
 
 
 @pytest.fixture(scope="session")
@@ -69,32 +60,38 @@ def tiny_checkpoint(tiny_recipe: Recipe, tiny_tokenizer: Tokenizer, tmp_path_fac
     return path
 
 
-@pytest.fixture
-def tiny_bundle(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """Return a bundle of random weights that a test may break."""
-    folder = tmp_path / "bundles" / "tiny"
+@pytest.fixture(scope="session")
+def pristine_bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the bundle of random weights that ``tiny_bundle`` copies."""
+    folder = tmp_path_factory.mktemp("pristine") / "tiny"
     export(tiny_checkpoint, folder, version="1")
     return folder
 
 
+@pytest.fixture
+def tiny_bundle(pristine_bundle: Path, tmp_path: Path) -> Path:
+    """Return a bundle of random weights that a test may break."""
+    return shutil.copytree(pristine_bundle, tmp_path / "bundles" / "tiny")
+
+
 @pytest.fixture(scope="session")
-def trained_reversal(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained_reversal(tmp_path_factory: pytest.TempPathFactory) -> reversal.Trained:
     """Train the made-up language to near-perfection, once for all tests, and export it."""
     folder = tmp_path_factory.mktemp("reversal")
     reversal.write_corpora(folder, sizes={"train": 4000, "dev": 50})
     recipe = reversal.recipe(
         network={"embedding_size": 48, "hidden_size": 96, "dropout": 0.0},
         training={
-            "steps": 900,
+            "steps": 600,
             "batch_pieces": 1000,
             "learning_rate": 6e-3,
             "warmup_steps": 50,
-            "decay_steps": 450,
+            "decay_steps": 300,
             "label_smoothing": 0.05,
-            "validate_every_steps": 450,
+            "validate_every_steps": 300,
         },
     )
     run = folder / "run"
     train(recipe, data=folder, run=run, resume=False, device=CPU, report=lambda _: None)
     export(run / "best.pt", folder / "bundle", version="1.0")
-    return Trained(recipe, run, run / "best.pt", folder / "bundle")
+    return reversal.Trained(recipe, run, run / "best.pt", folder / "bundle")

@@ -1,4 +1,4 @@
-"""A made-up language that a tiny network learns in seconds: translating reverses the words, summarizing keeps the first.
+"""A made-up language, learnt by a tiny network in seconds: a translation reverses, a summary is the first word.
 
 A sentence may end with a full stop, which stays at its end in a translation and goes in a summary.
 """
@@ -6,7 +6,7 @@ A sentence may end with a full stop, which stays at its end in a translation and
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from model.config import Recipe, Task
 
@@ -73,3 +73,12 @@ def recipe(*, network: dict[str, Any], training: dict[str, Any]) -> Recipe:
             "card": {"summary": "Reverses the words of a sentence.", "licence": "CC0"},
         }
     )
+
+
+class Trained(NamedTuple):
+    """A finished training of the made-up language, and the bundle exported from it."""
+
+    recipe: Recipe
+    run: Path
+    checkpoint: Path
+    bundle: Path

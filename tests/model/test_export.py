@@ -1,0 +1,141 @@
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+
+from model import torchscript
+from model.bundle import NETWORK, load_bundle, load_manifest
+from model.checkpoint import CheckpointError, load_checkpoint, restore_network
+from model.data import pad
+from model.export import ExportError, compare, export
+from model.network import Seq2Seq
+from model.search import BeamSearch
+from tests.reversal import SUMMARIZE, TRANSLATE
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def network(tiny_checkpoint: Path) -> Seq2Seq:
+    return restore_network(load_checkpoint(tiny_checkpoint))
+
+
+def perturb(network: Seq2Seq, name: str, by: float) -> Seq2Seq:
+    """Return a copy one of whose parameters is off."""
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        other.get_parameter(name).view(-1)[-1] += by
+    return other
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_scripted_network_computes_what_the_eager_one_does(network: Seq2Seq) -> None:
+    scripted = torchscript.load(torchscript.script(network), CPU)
+    source, lengths = pad([[4, 9, 10, 3], [5, 3]]), torch.tensor([4, 2])
+    torch.testing.assert_close(scripted.encode(source, lengths), network.encode(source, lengths))
+    memory, mask, state = network.encode(source, lengths)
+    arguments = (torch.tensor([[2, 7, 7], [2, 8, 9]]), state.unsqueeze(1).expand(-1, 3, -1), memory, mask)
+    torch.testing.assert_close(scripted.decode_step(*arguments), network.decode_step(*arguments))
+    target = torch.tensor([[2, 7], [2, 8]])
+    torch.testing.assert_close(scripted(source, lengths, target), network(source, lengths, target))
+
+
+def test_compare_accepts_a_network_beside_itself_scripted(network: Seq2Seq) -> None:
+    compare(network, torchscript.load(torchscript.script(network), CPU), 300)
+
+
+@pytest.mark.parametrize("by", [0.1, float("nan")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "output_bias",
+        "bridge.bias",
+        "encoder.layers.0.backwards.lstm.weight_hh_l0",
+        "decoder.layers.1.lstm.weight_hh_l0",
+        "decoder.attention.score.weight",
+    ],
+)
+def test_compare_refuses_a_network_of_which_one_weight_is_off(network: Seq2Seq, name: str, by: float) -> None:
+    with pytest.raises(ExportError, match="differs from the eager one"):
+        compare(network, perturb(network, name, by), 300)
+
+
+def test_a_checkpoint_becomes_a_bundle(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "tiny"
+    manifest = export(tiny_checkpoint, folder, version="2024-05")
+    recipe = load_checkpoint(tiny_checkpoint).recipe
+    assert load_manifest(folder) == manifest
+    assert (manifest.name, manifest.version, manifest.dtype) == ("reversal", "2024-05", "bfloat16")
+    assert manifest.tasks == [TRANSLATE, SUMMARIZE]
+    assert (manifest.network, manifest.decoding, manifest.card) == (recipe.network, recipe.decoding, recipe.card)
+    assert manifest.max_source_pieces == recipe.filter.max_source_pieces
+    assert manifest.parameters == sum(p.numel() for p in restore_network(load_checkpoint(tiny_checkpoint)).parameters())
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_weights_are_stored_in_bfloat16_and_served_in_float32(tiny_bundle: Path, network: Seq2Seq) -> None:
+    with torchscript._without_deprecation_warnings():
+        stored = torch.jit.load(tiny_bundle / NETWORK)  # type: ignore[no-untyped-call]
+    assert {parameter.dtype for parameter in stored.parameters()} == {torch.bfloat16}
+    served = load_bundle(tiny_bundle, CPU).search.network
+    assert isinstance(served, torch.jit.ScriptModule)
+    rounded = network.to(torch.bfloat16).to(torch.float32)
+    torch.testing.assert_close(dict(served.named_parameters()), dict(rounded.named_parameters()), rtol=0, atol=0)
+
+
+def test_a_bundle_decodes_as_the_rounded_network_of_its_checkpoint(tiny_bundle: Path, network: Seq2Seq) -> None:
+    bundle = load_bundle(tiny_bundle, CPU)
+    rounded = network.to(torch.bfloat16).to(torch.float32)
+    sources = [bundle.tokenizer.encode_source(text, TRANSLATE) for text in ("Birne", "Mango Apfel Kiwi", "我")]
+    decoding = bundle.manifest.decoding
+    found = bundle.search.search(sources, decoding)
+    expected = BeamSearch(rounded, bundle.tokenizer.special_ids, CPU).search(sources, decoding)
+    assert [[h.pieces for h in hypotheses] for hypotheses in found] == [[h.pieces for h in hs] for hs in expected]
+
+
+def test_a_folder_in_the_way_is_left_as_it_was(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
+    before = contents(tiny_bundle)
+    with pytest.raises(ExportError, match="exists: name another folder, or say --replace"):
+        export(tiny_checkpoint, tiny_bundle, version="2")
+    assert contents(tiny_bundle) == before
+
+
+def test_replace_puts_a_bundle_in_a_bundles_place(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
+    (tiny_bundle / "stray").write_bytes(b"")
+    export(tiny_checkpoint, tiny_bundle, version="2", replace=True)
+    assert load_bundle(tiny_bundle, CPU).manifest.version == "2"
+    assert "stray" not in contents(tiny_bundle)
+    assert list(tiny_bundle.parent.iterdir()) == [tiny_bundle]
+
+
+def test_replace_spares_a_folder_that_is_no_bundle(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "precious").write_bytes(b"work")
+    with pytest.raises(ExportError, match="is there and is not a bundle"):
+        export(tiny_checkpoint, tmp_path / "home", version="1", replace=True)
+    assert contents(tmp_path / "home") == {"precious": b"work"}
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_an_export_whose_scripted_network_disagrees_changes_nothing(
+    tiny_checkpoint: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
+) -> None:
+    script = torchscript.script
+    monkeypatch.setattr(torchscript, "script", lambda network: script(perturb(network, "output_bias", 1.0)))
+    folder = tiny_bundle if replace else tiny_bundle.parent / "other"
+    before = contents(tiny_bundle)
+    with pytest.raises(ExportError, match="differs from the eager one"):
+        export(tiny_checkpoint, folder, version="2", replace=replace)
+    assert list(tiny_bundle.parent.iterdir()) == [tiny_bundle]
+    assert contents(tiny_bundle) == before
+
+
+def test_a_checkpoint_that_cannot_be_read_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "broken.pt").write_bytes(b"broken")
+    with pytest.raises(CheckpointError):
+        export(tmp_path / "broken.pt", tmp_path / "bundle", version="1")
+    assert not (tmp_path / "bundle").exists()

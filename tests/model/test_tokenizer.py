@@ -1,0 +1,109 @@
+from collections import Counter
+from random import Random
+
+import pytest
+
+from model.config import Task, TokenizerConfig
+from model.tokenizer import END, PAD, START, UNKNOWN, Tokenizer, TokenizerError, normalize
+from tests.reversal import SUMMARIZE, TRANSLATE
+
+ODD_TEXTS = [
+    "Birne",
+    "我爱吃苹果。",
+    "🍎 👩‍👩‍👧‍👦 🇩🇪",
+    "Straße, naïve façade — «œuvre»…",
+    "e\u0301 and \u00e9",
+    " \t runs \n of\u00a0white\u3000space ",
+    "\x00 \x07 \u200b \ufeff \U0010ffff",
+    "ﬁ Ⅳ ① ，！",
+    "<s> </s> <pad> <unk> <0x41>",
+    "<translate:de:en> <summarize:en>",
+    "x" * 1000,
+    "",
+]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
+def test_any_text_comes_back_but_for_normalization(tiny_tokenizer: Tokenizer, text: str) -> None:
+    assert tiny_tokenizer.decode(tiny_tokenizer.encode(text)) == normalize(text)
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
+def test_no_text_encodes_to_a_special_piece(tiny_tokenizer: Tokenizer, text: str) -> None:
+    assert not set(tiny_tokenizer.encode(text)) & set(tiny_tokenizer.special_ids)
+
+
+def test_normalization_composes_and_joins_white_space_and_keeps_full_width_punctuation() -> None:
+    assert normalize(" e\u0301\u3000 a\r\n，") == "é a ，"
+
+
+def test_the_special_pieces_are_the_four_and_the_tags(tiny_tokenizer: Tokenizer) -> None:
+    assert tiny_tokenizer.special_ids[:4] == [PAD, UNKNOWN, START, END]
+    assert tiny_tokenizer.pieces(tiny_tokenizer.special_ids[4:]) == [TRANSLATE.tag, SUMMARIZE.tag]
+
+
+def test_a_source_is_framed_by_its_tag_and_the_end(tiny_tokenizer: Tokenizer) -> None:
+    framed = tiny_tokenizer.encode_source("Birne Apfel", SUMMARIZE)
+    assert tiny_tokenizer.pieces(framed) == ["<summarize:en>", "▁Birne", "▁Apfel", "</s>"]
+    assert framed == tiny_tokenizer.frame_source(tiny_tokenizer.encode("Birne Apfel"), SUMMARIZE)
+
+
+def test_a_task_without_a_tag_is_a_key_error(tiny_tokenizer: Tokenizer) -> None:
+    unknown = Task.parse("translate:en:de")
+    assert tiny_tokenizer.knows(TRANSLATE)
+    assert not tiny_tokenizer.knows(unknown)
+    with pytest.raises(KeyError, match="translate:en:de"):
+        tiny_tokenizer.encode_source("Birne", unknown)
+
+
+def test_special_pieces_and_broken_bytes_leave_no_trace_in_a_text(tiny_tokenizer: Tokenizer) -> None:
+    apple = tiny_tokenizer.encode("🍎")[1:]  # without the space before it
+    birne = tiny_tokenizer.encode("Birne")
+    assert tiny_tokenizer.decode([START, *birne, *apple[:-1], *birne, END, PAD]) == "Birne Birne"
+
+
+@pytest.mark.parametrize("text", [*ODD_TEXTS[:-2], "Birne Mango"], ids=ascii)
+def test_every_sampled_segmentation_stands_for_the_same_text(tiny_tokenizer: Tokenizer, text: str) -> None:
+    for seed in range(20):
+        sampled = tiny_tokenizer.sample(text, alpha=0.1, candidates=8, random=Random(seed))
+        assert tiny_tokenizer.decode(sampled) == normalize(text)
+        assert not set(sampled) & set(tiny_tokenizer.special_ids)
+
+
+def test_sampling_follows_from_the_random_alone(tiny_tokenizer: Tokenizer) -> None:
+    def draw(seed: int) -> list[list[int]]:
+        random = Random(seed)
+        return [tiny_tokenizer.sample("Birne Mango", alpha=0.05, candidates=8, random=random) for _ in range(20)]
+
+    assert draw(1) == draw(1)
+    assert draw(1) != draw(2)
+
+
+def test_alpha_0_samples_uniformly_and_a_large_one_takes_the_best(tiny_tokenizer: Tokenizer) -> None:
+    def count(alpha: float) -> Counter[tuple[int, ...]]:
+        random = Random(0)
+        return Counter(
+            tuple(tiny_tokenizer.sample("Birne Mango", alpha=alpha, candidates=4, random=random)) for _ in range(400)
+        )
+
+    assert list(count(100)) == [tuple(tiny_tokenizer.encode("Birne Mango"))]
+    uniform = count(0).values()
+    assert len(uniform) == 4
+    assert min(uniform) > 60
+
+
+def test_a_tokenizer_is_remade_from_its_bytes(tiny_tokenizer: Tokenizer) -> None:
+    again = Tokenizer(tiny_tokenizer.model)
+    assert len(again) == len(tiny_tokenizer) == 300
+    assert again.encode("Birne 我") == tiny_tokenizer.encode("Birne 我")
+
+
+@pytest.mark.parametrize("broken", [b"", b"nonsense", "truncated"], ids=["empty", "nonsense", "truncated"])
+def test_bytes_that_are_no_tokenizer_are_refused(tiny_tokenizer: Tokenizer, broken: bytes | str) -> None:
+    with pytest.raises(TokenizerError):
+        Tokenizer(broken if isinstance(broken, bytes) else tiny_tokenizer.model[:-5])
+
+
+def test_a_vocabulary_larger_than_the_text_gives_names_its_key() -> None:
+    with pytest.raises(TokenizerError, match=r"tokenizer\.vocabulary_size 5000.*too high"):
+        Tokenizer.train(["Birne Apfel"] * 10, [TRANSLATE], TokenizerConfig(vocabulary_size=5000))
