@@ -56,7 +56,7 @@ class Manifest(Config):
     dtype: Literal["bfloat16", "float32"]
     """Type in which the weights are stored."""
     max_source_pieces: int = Field(ge=1)
-    """The longest source that the network was trained on, without tag and end; longer ones are split."""
+    """The longest source that is decoded in one piece, without tag and end; longer ones are split."""
     decoding: DecodingConfig
     scores: tuple[Score, ...] = ()
     card: CardConfig = CardConfig()

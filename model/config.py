@@ -162,6 +162,8 @@ class DecodingConfig(Config):
     """A hypothesis has at most ``max_length_ratio`` * source pieces + ``max_length_offset`` pieces ..."""
     max_length: int = Field(256, ge=1)
     """... and never more than this."""
+    max_source_pieces: int | None = Field(None, ge=8)
+    """The longest source that is decoded in one piece; longer texts are split. None: as in training."""
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
@@ -193,6 +195,11 @@ class Recipe(Config):
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
     card: CardConfig = CardConfig()
+
+    @property
+    def max_source_pieces(self) -> int:
+        """The longest source that is decoded in one piece, without tag and end."""
+        return self.decoding.max_source_pieces or self.filter.max_source_pieces
 
     @property
     def tasks(self) -> list[Task]:

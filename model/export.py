@@ -84,7 +84,7 @@ def _manifest(checkpoint: Checkpoint, version: str, parameters: int, contents: d
         pieces=len(checkpoint.tokenizer),
         parameters=parameters,
         dtype="bfloat16",
-        max_source_pieces=recipe.filter.max_source_pieces,
+        max_source_pieces=recipe.max_source_pieces,
         decoding=recipe.decoding,
         card=recipe.card,
         files={CARD: "", **{name: checksum(content) for name, content in contents.items()}},

@@ -216,7 +216,7 @@ def validate(
 ) -> dict[str, float]:
     """Return the headline score of each task on its dev pairs, decoded by the recipe's beam search."""
     search = BeamSearch(network, tokenizer.special_ids, device)
-    limit = recipe.filter.max_source_pieces
+    limit = recipe.max_source_pieces
     scores = {}
     for task, pairs in dev_set.items():
         sources = [tokenizer.frame_source(tokenizer.encode(pair.source)[:limit], task) for pair in pairs]

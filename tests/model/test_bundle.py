@@ -20,7 +20,7 @@ from model.bundle import (
     write_description,
 )
 from model.config import CardConfig, Task
-from tests.reversal import SUMMARIZE, TRANSLATE
+from tests.reversal import SUMMARIZE, TRANSLATE, Trained, random_sentences
 
 CPU = torch.device("cpu")
 
@@ -152,3 +152,14 @@ def test_the_card_says_what_the_recipe_says(tiny_bundle: Path) -> None:
     text = (tiny_bundle / CARD).read_text(encoding="utf-8")
     for expected in ("# reversal 1\n\nÜbersetzt.", "## Data\n\nTatoeba", "## Licence\n\nCC BY 2.0", "Numbers."):
         assert expected in text
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_bundle_decodes_on_a_gpu_as_on_a_cpu(trained_reversal: Trained) -> None:
+    found = []
+    for device in (CPU, torch.device("cuda")):
+        bundle = load_bundle(trained_reversal.bundle, device)
+        sources = [bundle.tokenizer.encode_source(sentence, TRANSLATE) for sentence in random_sentences(50, seed=9)]
+        found.append([h[0].pieces for h in bundle.search.search(sources, bundle.manifest.decoding)])
+    assert found[0] == found[1]
