@@ -93,6 +93,7 @@ def translate(
             if entry.error:
                 console.print(f"dragoman: {entry.error}", style="yellow", markup=False)
         with open_translator(catalogue, settings) as translator, _byte_progress() as advance:
+            run_in_bulk(translator, task, [])  # refuses what no bundle does before someone types a line
             for lines in _chunks_of_stdin():
                 for answer in run_in_bulk(translator, task, lines):
                     sys.stdout.write(f"{answer}\n")
@@ -110,9 +111,16 @@ def _task(text: str) -> Task:
 def _chunks_of_stdin() -> Iterator[list[str]]:
     """Yield many lines at once, which decode together; on a terminal one at a time, as someone waits for each."""
     at_once = 1 if sys.stdin.isatty() else LINES_AT_ONCE
-    lines = (line.rstrip("\r\n") for line in sys.stdin)
+    lines = (_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1))
     while chunk := list(islice(lines, at_once)):
         yield chunk
+
+
+def _decoded(line: bytes, number: int) -> str:
+    try:
+        return line.decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"standard input, line {number}: is not UTF-8") from error
 
 
 @contextmanager
@@ -128,7 +136,8 @@ def _byte_progress() -> Iterator[Callable[[int], None]]:
 
 def _progress_bar(*, disable: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=disable)
+    # What is written to standard output goes above the bar, on its terminal; into a file or a pipe it must stay.
+    return Progress(*columns, console=console, disable=disable, redirect_stdout=sys.stdout.isatty())
 
 
 @app.command()
@@ -206,12 +215,15 @@ def evaluate(
         sys.stdout.write(json.dumps([score.model_dump(mode="json") for score in scores], indent=2) + "\n")
     else:
         Console(soft_wrap=True).print(_table(scores))
+        # Below, as the table would cut them off.
+        for signature in dict.fromkeys(v for score in scores for v in score.values.values() if isinstance(v, str)):
+            sys.stdout.write(f"{signature}\n")
 
 
 def _table(scores: list[Score]) -> Table:
     table = Table("task", "test", "pairs", "metric", "score")
     for score in scores:
         for metric, value in score.values.items():
-            shown = f"{value:.1f}" if isinstance(value, float) else value
-            table.add_row(str(score.task), score.test, str(score.pairs), metric, shown)
+            if isinstance(value, float):
+                table.add_row(str(score.task), score.test, str(score.pairs), metric, f"{value:.1f}")
     return table

@@ -113,11 +113,12 @@ class Engine:
     def _take(self) -> list[Job]:
         first = self._queue[0]
         taken: list[Job] = []
-        left: deque[Job] = deque()
-        for job in self._queue:
+        passed_over: list[Job] = []
+        while self._queue and len(taken) < self._max_batch_sentences:
+            job = self._queue.popleft()
             shares = job.bundle is first.bundle and job.config == first.config
-            (taken if shares and len(taken) < self._max_batch_sentences else left).append(job)
-        self._queue = left
+            (taken if shares else passed_over).append(job)
+        self._queue.extendleft(reversed(passed_over))
         self._queued_pieces -= sum(len(job.source) for job in taken)
         return taken
 

@@ -58,7 +58,7 @@ def describe_invalid_fields(error: ValidationError) -> str:
     field = str(first["loc"][0])
     if first["type"] == "missing":
         return f"Invalid request: missing {field} parameter"
-    return f"Invalid request: {field} parameter: {first['msg']}"
+    return f"Invalid request: {field} parameter: {first['msg'].removeprefix('Value error, ')}"
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -79,4 +79,5 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def on_unforeseen_error(_: Request, __: Exception) -> JSONResponse:
-        return error_response(500, "Internal error; the server's log has the details")
+        # uvicorn closes the connection after an error that it sees, which a client that would reuse it has to know.
+        return error_response(500, "Internal error; the server's log has the details", {"Connection": "close"})

@@ -28,11 +28,18 @@ async def _fields(request: Request) -> dict[str, Any]:
     if content_type == "application/json" or content_type.endswith("+json"):
         return _json_object(await request.body())
     if content_type == "multipart/form-data":
-        async with request.form(max_files=0, max_fields=MAX_FORM_FIELDS) as form:
-            return {name: value for name, value in form.items() if isinstance(value, str)}
+        return await _multipart(request)
     if content_type == "application/x-www-form-urlencoded":
         return _urlencoded(await request.body())
     return {}
+
+
+async def _multipart(request: Request) -> dict[str, Any]:
+    try:
+        async with request.form(max_files=0, max_fields=MAX_FORM_FIELDS) as form:
+            return {name: value for name, value in form.items() if isinstance(value, str)}
+    except ValueError as error:  # the client chose a charset of Python's, such as "undefined", that decodes nothing
+        raise InvalidRequest("Invalid form: its text cannot be decoded") from error
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -67,6 +67,7 @@ async def translate(request: Request, state: State) -> TranslateResponse:
     """Translate a text, or each text of a list. Line breaks stay where they were."""
     body = await read_body(request, TranslateRequest)
     _check(body, state)
+    translator = state.translator
     codes = state.languages
     for code in (body.source, body.target):
         if code not in codes:
@@ -76,7 +77,7 @@ async def translate(request: Request, state: State) -> TranslateResponse:
     else:
         task = Task(kind="translate", source=body.source, target=body.target)
         request.state.task = task
-        answers = await state.translator.run(task, body.texts, 1 + body.alternatives)
+        answers = await translator.run(task, body.texts, 1 + body.alternatives)
     return TranslateResponse(
         translatedText=_shaped_as(body, [answer.texts[0] for answer in answers]),
         alternatives=_shaped_as(body, [answer.texts[1:] for answer in answers]) if body.alternatives else None,
@@ -93,11 +94,13 @@ async def summarize(request: Request, state: State) -> SummarizeResponse:
     """Write a headline for a text, or for each text of a list."""
     body = await read_body(request, SummarizeRequest)
     _check(body, state)
-    task = Task(kind="summarize", source=body.source, target=body.source)
-    if task not in state.catalogue.serving:
+    translator = state.translator
+    # Not made of the request's code, which need not be one.
+    task = next((t for t in state.catalogue.serving if t.kind == "summarize" and t.source == body.source), None)
+    if task is None:
         raise InvalidRequest(f"{body.source} is not supported")
     request.state.task = task
-    answers = await state.translator.run(task, body.texts, 1 + body.alternatives)
+    answers = await translator.run(task, body.texts, 1 + body.alternatives)
     parts = [answer.parts for answer in answers]
     return SummarizeResponse(
         summaryText=_shaped_as(body, [answer.texts[0] for answer in answers]),
@@ -141,7 +144,8 @@ async def languages(state: State) -> list[Language]:
 
 
 def _name(code: str) -> str:
-    return Locale.parse(code, sep="-").english_name or code
+    # Not Locale.parse, which fails on a language that has a name but no locale, such as Klingon.
+    return str(Locale("en").languages.get(code.replace("-", "_"), code))
 
 
 @router.get("/models", response_model_exclude_none=True)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _is_unicode(text: str) -> str:
@@ -12,7 +12,17 @@ def _is_unicode(text: str) -> str:
     return text
 
 
+def _are_texts(q: object) -> object:
+    # Stops at the first that is wrong: pydantic would describe each, and a megabyte of them takes seconds.
+    for text in q if isinstance(q, list) else [q]:
+        if not isinstance(text, str):
+            raise ValueError("should be a text or a list of texts")
+        _is_unicode(text)
+    return q
+
+
 Text = Annotated[str, AfterValidator(_is_unicode)]
+Texts = Annotated[str | list[str], BeforeValidator(_are_texts)]
 LanguageCode = Annotated[Text, AfterValidator(str.lower), Field(max_length=16, examples=["de"])]
 
 
@@ -21,7 +31,7 @@ class TextRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    q: Text | list[Text] = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
+    q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
     format: Text = Field("text", description="`text`; `html` is not supported yet")
     alternatives: int = Field(0, ge=0, description="How many further outputs are wanted")
     api_key: str | None = Field(None, description="Ignored: this server asks for none")

@@ -6,6 +6,7 @@ space.
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import sentencex
@@ -36,7 +37,7 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Documen
     sentences: list[str] = []
     gaps = [""]
     for line in text.splitlines(keepends=True):
-        for sentence in sentencex.segment(language, line):
+        for sentence in _segment(line, language):
             for part in split_to_fit(sentence, fits):
                 core = part.strip()
                 if not any(map(str.isalpha, core)):
@@ -47,6 +48,12 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Documen
                 sentences.append(core)
                 gaps.append(part[start + len(core) :])
     return Document(sentences, gaps)
+
+
+def _segment(line: str, language: str) -> list[str]:
+    # Given a no-break space as in "B\N{NO-BREAK SPACE}.", sentencex 1.0.32 panics, which is no Exception.
+    ends = accumulate(map(len, sentencex.segment(language, re.sub(r"\s", " ", line))))
+    return [line[start:end] for start, end in pairwise([0, *ends])]
 
 
 def split_to_fit(sentence: str, fits: Callable[[str], bool]) -> list[str]:

@@ -1,0 +1,42 @@
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from service import state as state_module
+from service.app import create_app
+from service.catalogue import Catalogue, Entry
+from service.state import ServiceState
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle
+from tests.service.live import local_settings
+
+
+def test_the_application_starts_before_its_networks_are_loaded_and_ends_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = threading.Event()
+    bundle = fake_bundle(GatedSearch())
+
+    def load_slowly(*_: object) -> Catalogue:
+        assert gate.wait(PATIENCE_SECONDS)
+        return Catalogue([Entry("fake", bundle, None)], dict.fromkeys(bundle.manifest.tasks, bundle))
+
+    monkeypatch.setattr(state_module, "load_catalogue", load_slowly)
+    app = create_app(local_settings(Path("models")))
+    state: ServiceState = app.state.service
+
+    async def live() -> None:
+        async with app.router.lifespan_context(app):
+            assert state.why_not_ready == "loading"
+            asyncio.get_running_loop().call_soon(gate.set)
+        assert state.entries[0].folder == "fake"
+        assert not state.engine.is_alive()
+
+    asyncio.run(live())
+
+
+def test_each_application_has_a_state_of_its_own() -> None:
+    one, other = (create_app(local_settings(Path("models"))).state.service for _ in range(2))
+    assert one is not other
+    assert one.metrics.registry is not other.metrics.registry

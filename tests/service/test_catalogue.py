@@ -1,0 +1,132 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from model.bundle import FILES, MANIFEST, NETWORK, TOKENIZER
+from service import catalogue
+from service.catalogue import load_catalogue
+from tests.reversal import SUMMARIZE, TRANSLATE
+from tests.service.fakes import GatedSearch, fake_bundle
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def models(tiny_bundle: Path) -> Path:
+    """Return a folder with a bundle that is to be broken, and a good one that comes after it."""
+    shutil.copytree(tiny_bundle, tiny_bundle.parent / "good")
+    return tiny_bundle.rename(tiny_bundle.parent / "broken").parent
+
+
+def change_manifest(folder: Path, **changes: object) -> None:
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({k: v for k, v in (manifest | changes).items() if v is not None}))
+
+
+def alter(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    **{
+        f"{name} missing": (lambda folder, name=name: (folder / name).unlink(), f"{name} is missing")
+        for name in (MANIFEST, *FILES)
+    },
+    **{
+        f"{name} altered": (lambda folder, name=name: alter(folder / name), f"{name} is not the file that was exported")
+        for name in FILES
+    },
+    "empty file": (lambda folder: (folder / NETWORK).write_bytes(b""), f"{NETWORK} is not the file that was exported"),
+    "cut manifest": (lambda folder: (folder / MANIFEST).write_text("{"), f"{MANIFEST} is not a manifest"),
+    "list for manifest": (lambda folder: (folder / MANIFEST).write_text("[]"), f"{MANIFEST} is not a manifest"),
+    "bytes for manifest": (lambda folder: (folder / MANIFEST).write_bytes(b"\xff"), f"{MANIFEST} is not a manifest"),
+    "newer format": (lambda folder: change_manifest(folder, format=2), "made by a newer Dragoman"),
+    "no format": (lambda folder: change_manifest(folder, format="x"), "format"),
+    "no tasks": (lambda folder: change_manifest(folder, tasks=None), "tasks"),
+    "other vocabulary": (lambda folder: change_manifest(folder, pieces=7), f"{TOKENIZER} has 300 pieces"),
+    "untrained task": (lambda folder: change_manifest(folder, tasks=["translate:de:fr"]), "no tag for the task"),
+    "no checksums": (lambda folder: change_manifest(folder, files={}), "files"),
+}
+
+
+@pytest.mark.parametrize(("damage", "error"), DAMAGES.values(), ids=DAMAGES)
+def test_a_bundle_that_cannot_be_used_is_explained_and_the_others_are_served(
+    damage: Callable[[Path], object], error: str, models: Path
+) -> None:
+    damage(models / "broken")
+    found = load_catalogue(models, CPU)
+    broken, good = found.entries
+    assert (broken.folder, broken.bundle) == ("broken", None)
+    assert broken.error
+    assert error in broken.error
+    assert str(models / "broken") in broken.error
+    assert len(broken.error.splitlines()) == 1
+    assert good.error is None
+    assert found.serving == {TRANSLATE: good.bundle, SUMMARIZE: good.bundle}
+
+
+def test_a_bundle_that_fails_when_it_first_runs_is_explained(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warm_up = catalogue.warm_up
+
+    def fail_once(bundle: object) -> None:
+        monkeypatch.setattr(catalogue, "warm_up", warm_up)
+        raise ZeroDivisionError(bundle)
+
+    monkeypatch.setattr(catalogue, "warm_up", fail_once)
+    broken, good = load_catalogue(models, CPU).entries
+    assert broken.error == f"{models / 'broken'}: failed its warm-up: ZeroDivisionError"
+    assert good.bundle
+
+
+def test_of_two_bundles_for_a_task_the_first_by_name_serves_it(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = load_catalogue(models, CPU)
+    assert found.entries[1].bundle
+    assert found.serving.keys() == {TRANSLATE, SUMMARIZE}
+    assert {id(bundle) for bundle in found.serving.values()} == {id(found.entries[0].bundle)}
+    assert "good: translate:de:en is already served" in caplog.text
+
+
+def test_a_task_is_served_by_whichever_bundle_has_it(models: Path) -> None:
+    change_manifest(models / "broken", tasks=["summarize:en"])
+    change_manifest(models / "good", tasks=["translate:de:en"])
+    found = load_catalogue(models, CPU)
+    assert found.serving == {SUMMARIZE: found.entries[0].bundle, TRANSLATE: found.entries[1].bundle}
+
+
+def test_hidden_folders_and_files_are_no_bundles(models: Path) -> None:
+    (models / "broken").rename(models / ".broken")
+    (models / ".git").mkdir()
+    (models / "README.md").write_text("Bundles.")
+    assert [entry.folder for entry in load_catalogue(models, CPU).entries] == ["good"]
+
+
+def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
+    (entry,), serving = load_catalogue(tmp_path / "nowhere", CPU)
+    assert entry == ("nowhere", None, f"{tmp_path / 'nowhere'}: there is no such folder")
+    assert serving == {}
+
+
+def test_an_empty_folder_has_no_bundles(tmp_path: Path) -> None:
+    assert load_catalogue(tmp_path, CPU) == ([], {})
+
+
+def test_a_bundle_is_warm_when_it_is_served(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed = []
+    monkeypatch.setattr(catalogue, "warm_up", warmed.append)
+    found = load_catalogue(models, CPU)
+    assert warmed == [entry.bundle for entry in found.entries]
+
+
+def test_warming_up_decodes_with_a_task_of_the_bundle() -> None:
+    search = GatedSearch()
+    bundle = fake_bundle(search, tasks=[str(SUMMARIZE), str(TRANSLATE)])
+    catalogue.warm_up(bundle)
+    assert search.batches == [[bundle.tokenizer.encode_source("1, 2, 3.", SUMMARIZE)]]
+    assert search.configs == [bundle.manifest.decoding]

@@ -1,0 +1,443 @@
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from model.bundle import CARD, load_bundle, load_manifest
+from model.checkpoint import load_checkpoint
+from service import cli, server
+from service.settings import Settings
+from tests import reversal
+from tests.reversal import Trained
+from tests.service.fakes import PATIENCE_SECONDS
+
+RECIPE = """
+name = "tiny"
+
+[[corpus]]
+name = "translate"
+train = ["train.translate.tsv"]
+dev = "dev.translate.tsv"
+columns = ["de", "en"]
+tasks = ["translate:de:en"]
+
+[[corpus]]
+name = "summarize"
+train = ["train.summarize.tsv"]
+dev = "dev.summarize.tsv"
+columns = ["en", "en"]
+tasks = ["summarize:en"]
+
+[tokenizer]
+vocabulary_size = 300
+
+[network]
+embedding_size = 8
+hidden_size = 8
+encoder_layers = 1
+
+[training]
+steps = {steps}
+batch_pieces = 300
+warmup_steps = 1
+decay_steps = 1
+bf16 = false
+validation_pairs = 2
+"""
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+Dragoman = Callable[..., Ended]
+
+
+@pytest.fixture
+def dragoman(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> Dragoman:
+    """Return what runs a command in this process, with bytes for a file that is its standard input."""
+
+    def run(*arguments: object, stdin: bytes = b"") -> Ended:
+        file = tmp_path_factory.mktemp("stdin") / "stdin"
+        file.write_bytes(stdin)
+        with file.open() as opened, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", opened)
+            with pytest.raises(SystemExit) as ended:
+                cli.app(list(map(str, arguments)))
+        return Ended(ended.value.code or 0, *capfd.readouterr())
+
+    return run
+
+
+def assert_one_sentence(ended: Ended, message: str) -> None:
+    assert ended.status == 1
+    assert ended.out == ""
+    assert ended.err.startswith("dragoman: ")
+    assert message in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_help_names_the_commands(dragoman: Dragoman) -> None:
+    ended = dragoman("--help")
+    assert ended.status == 0
+    assert all(command in ended.out for command in ("serve", "translate", "train", "evaluate", "export"))
+
+
+# translate
+
+
+def translate(dragoman: Dragoman, models: Path, stdin: bytes, source: str = "de", target: str = "en") -> Ended:
+    return dragoman("translate", "--from", source, "--to", target, "--models", models, stdin=stdin)
+
+
+def test_a_line_is_written_for_each_line_read_and_blank_ones_are_kept(
+    dragoman: Dragoman, reversal_models: Path
+) -> None:
+    sentences = reversal.random_sentences(6, seed=3)
+    alone = {s: translate(dragoman, reversal_models, s.encode()).out.removesuffix("\n") for s in sentences}
+    lines = ["", *sentences[:3], "", "", "42 😀", *sentences[3:], "  "]
+    ended = translate(dragoman, reversal_models, "".join(f"{line}\n" for line in lines).encode())
+    assert ended == (0, "".join(f"{alone.get(line, line)}\n" for line in lines), "")
+
+
+@pytest.mark.parametrize(
+    ("stdin", "out"),
+    [
+        (b"", b""),
+        (b"\n", b"\n"),
+        (b"1\r\n2", b"1\n2\n"),
+        (b"1\n\r\n", b"1\n\n"),
+        ("1\u20282\x0b3\x0c4\r5\x006\n".encode(), "1\u20282\x0b3\x0c4\r5\x006\n".encode()),
+    ],
+)
+def test_lines_end_where_a_line_feed_does(stdin: bytes, out: bytes, dragoman: Dragoman, reversal_models: Path) -> None:
+    ended = translate(dragoman, reversal_models, stdin)
+    assert (ended.status, ended.out.encode()) == (0, out)
+
+
+def test_languages_may_be_written_in_capitals(dragoman: Dragoman, reversal_models: Path) -> None:
+    assert translate(dragoman, reversal_models, b"1\n", "DE", "En") == (0, "1\n", "")
+
+
+def test_lines_are_translated_alike_however_many_go_together(
+    dragoman: Dragoman, reversal_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin = "\n".join(reversal.random_sentences(7, seed=4)).encode()
+    together = translate(dragoman, reversal_models, stdin)
+    monkeypatch.setattr(cli, "LINES_AT_ONCE", 3)
+    assert translate(dragoman, reversal_models, stdin) == together
+    assert len(together.out.splitlines()) == 7
+
+
+@pytest.mark.parametrize("stdin", [b"", b"Apfel\n"])
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("en", "de", "Translation from en to de is not supported"),
+        ("fr", "xx", "Translation from fr to xx is not supported"),
+        ("de", "de", "translate:de:de is not a task"),
+        ("D_", "en", "translate:d_:en is not a task"),
+    ],
+)
+def test_a_pair_that_no_bundle_translates_is_refused_before_anything_is_read(
+    source: str, target: str, message: str, stdin: bytes, dragoman: Dragoman, reversal_models: Path
+) -> None:
+    assert_one_sentence(translate(dragoman, reversal_models, stdin, source, target), message)
+
+
+def test_a_line_that_is_no_text_is_named(dragoman: Dragoman, reversal_models: Path) -> None:
+    ended = translate(dragoman, reversal_models, b"Apfel\n\xff\xfe\n")
+    assert_one_sentence(ended, "standard input, line 2: is not UTF-8")
+
+
+def test_a_bundle_that_cannot_be_used_is_told_and_the_others_translate(
+    dragoman: Dragoman, reversal_models: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(reversal_models / "reversal", tmp_path / "good")
+    (tmp_path / "broken").mkdir()
+    ended = translate(dragoman, tmp_path, b"1\n")
+    assert ended == (0, "1\n", f"dragoman: {tmp_path / 'broken'}: bundle.json is missing\n")
+
+
+def test_without_any_bundle_it_says_where_it_looked(dragoman: Dragoman, tmp_path: Path) -> None:
+    ended = translate(dragoman, tmp_path / "nowhere", b"1\n")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.splitlines() == [
+        f"dragoman: {tmp_path / 'nowhere'}: there is no such folder",
+        "dragoman: Translation from de to en is not supported",
+    ]
+
+
+COMMAND = [str(Path(sysconfig.get_path("scripts")) / "dragoman"), "translate", "--from", "de", "--to", "en", "--models"]
+
+
+def test_a_bar_shows_the_progress_on_a_terminal(reversal_models: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("1\n\n2\n")
+    ours, theirs = os.openpty()
+    environment = {**os.environ, "TERM": "xterm", "DRAGOMAN_THREADS": "1", "DRAGOMAN_DEVICE": "cpu"}
+    with (
+        text.open() as stdin,
+        subprocess.Popen(
+            [*COMMAND, str(reversal_models)], stdin=stdin, stdout=subprocess.PIPE, stderr=theirs, env=environment
+        ) as process,
+    ):
+        os.close(theirs)
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    shown = b""
+    with contextlib.suppress(OSError):  # what Linux says at a terminal's end
+        while part := os.read(ours, 10_000):
+            shown += part
+    os.close(ours)
+    assert (process.returncode, out) == (0, b"1\n\n2\n")
+    assert b"translating" in shown
+    assert b"100%" in shown
+
+
+def test_a_reader_that_leaves_ends_it_without_a_word(reversal_models: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("1\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {**os.environ, "DRAGOMAN_THREADS": "1", "DRAGOMAN_DEVICE": "cpu"}
+    with text.open() as stdin:
+        ended = subprocess.run(
+            [*COMMAND, str(reversal_models)],
+            stdin=stdin,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE_SECONDS,
+            env=environment,
+            check=False,
+        )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+# serve
+
+
+def test_serving_takes_its_options_before_the_environment(
+    dragoman: Dragoman, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served: list[Settings] = []
+    monkeypatch.setattr(server, "serve", served.append)
+    monkeypatch.setenv("DRAGOMAN_PORT", "1")
+    monkeypatch.setenv("DRAGOMAN_CHAR_LIMIT", "2")
+    assert dragoman("serve", "--models", tmp_path, "--port", "3").status == 0
+    (settings,) = served
+    assert (settings.models, settings.host, settings.port, settings.char_limit) == (tmp_path, "127.0.0.1", 3, 2)
+
+
+def test_a_port_in_use_is_an_error(dragoman: Dragoman, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = dragoman("serve", "--models", tmp_path, "--port", taken.getsockname()[1])
+    assert ended.status > 0
+    assert "address already in use" in caplog.text
+    assert "Traceback" not in ended.err + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [
+        (["serve", "--port", "65536"], None),
+        (["serve"], "x"),
+        (["translate", "--from", "de", "--to", "en"], "x"),
+        (["train", "recipe.toml", "--data", "."], "x"),
+        (["evaluate", "bundle", "file.de-en.tsv"], "x"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    arguments: list[str], variable: str | None, dragoman: Dragoman, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variable:
+        monkeypatch.setenv("DRAGOMAN_PORT", variable)
+    assert_one_sentence(dragoman(*arguments), "DRAGOMAN_PORT: ")
+
+
+# train
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE.format(steps=3))
+    return path
+
+
+def test_training_leaves_a_checkpoint_that_exports_and_translates(
+    dragoman: Dragoman, recipe: Path, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trained = dragoman("train", recipe, "--data", tiny_corpora)
+    assert (trained.status, trained.out) == (0, "")
+    assert trained.err.startswith("step 3/3  loss ")
+    assert "best checkpoint: runs/tiny/best.pt" in trained.err
+    assert "\x1b" not in trained.err  # a bar is for terminals
+    assert {file.name for file in (tmp_path / "runs/tiny").iterdir()} == {"best.pt", "last.pt", "log.csv", "curves.png"}
+    assert dragoman("export", "runs/tiny/best.pt", "models/tiny").status == 0
+    assert translate(dragoman, tmp_path / "models", b"1\nApfel\n").status == 0
+
+
+def test_training_goes_on_where_it_stopped_only_when_told_to(
+    dragoman: Dragoman, recipe: Path, tiny_corpora: Path, tmp_path: Path
+) -> None:
+    arguments = ["train", recipe, "--data", tiny_corpora, "--run", tmp_path / "run"]
+    assert_one_sentence(dragoman(*arguments, "--resume"), "nothing to resume")
+    assert dragoman(*arguments).status == 0
+    assert_one_sentence(dragoman(*arguments), "go on with --resume")
+    recipe.write_text(RECIPE.format(steps=5))
+    assert dragoman(*arguments, "--resume").err.startswith("step 5/5 ")
+    assert load_checkpoint(tmp_path / "run/last.pt").training_state["step"] == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("hidden_size", "hiden_size", "network.hiden_size: Extra inputs are not permitted"),
+        ("[training]", "[trainig]", "trainig: Extra inputs are not permitted"),
+        ("hidden_size = 8", "hidden_size = 7", "network.hidden_size: Input should be a multiple of 2"),
+        ("hidden_size = 8", "hidden_size = 'x'", "network.hidden_size: Input should be a valid integer"),
+        ("steps = 3", "steps = 1", "training: Value error, warmup_steps and decay_steps together exceed steps"),
+        ("translate:de:en", "translate:de", "a translation has two languages"),
+        ('name = "tiny"', "name = ", "not TOML"),
+        ("train.translate.tsv", "nowhere.tsv", "nowhere.tsv: No such file or directory"),
+        ("size = 300", "size = 30000", "vocabulary_size 30000"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_is_explained(
+    old: str, new: str, message: str, dragoman: Dragoman, recipe: Path, tiny_corpora: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(recipe.read_text().replace(old, new, 1))
+    assert_one_sentence(dragoman("train", recipe, "--data", tiny_corpora, "--run", tmp_path / "run"), message)
+
+
+# export
+
+
+def test_an_export_can_be_replaced_only_when_told_to(
+    dragoman: Dragoman, trained_reversal: Trained, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "models" / "reversal"
+    arguments = ["export", trained_reversal.checkpoint, bundle, "--version"]
+    assert dragoman(*arguments, "1") == (0, "", f"{bundle}: reversal 1, translate:de:en, summarize:en\n")
+    assert_one_sentence(dragoman(*arguments, "2"), "exists: name another folder, or say --replace")
+    assert load_manifest(bundle).version == "1"
+    assert dragoman(*arguments, "2", "--replace").status == 0
+    assert load_manifest(bundle).version == "2"
+    assert [path.name for path in bundle.parent.iterdir()] == ["reversal"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "No such file"), (b"", "not a checkpoint"), (b"nonsense", "not a checkpoint")]
+)
+def test_what_is_no_checkpoint_is_not_exported(
+    content: bytes | None, message: str, dragoman: Dragoman, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "best.pt").write_bytes(content)
+    assert_one_sentence(dragoman("export", tmp_path / "best.pt", tmp_path / "bundle"), message)
+    assert not (tmp_path / "bundle").exists()
+
+
+# evaluate
+
+
+@pytest.fixture
+def bundle(trained_reversal: Trained, tmp_path: Path) -> Path:
+    """Return a bundle whose description a test may change."""
+    return shutil.copytree(trained_reversal.bundle, tmp_path / "bundle")
+
+
+@pytest.fixture
+def tests(tmp_path: Path) -> Path:
+    """Return a folder with a test file for each task."""
+    sentences = reversal.random_sentences(12, seed=9)
+    for name, learn in [("test.de-en.tsv", reversal.translation), ("test.en.tsv", reversal.summary)]:
+        (tmp_path / name).write_text("".join(f"{s}\t{learn(s)}\n" for s in sentences))
+    return tmp_path
+
+
+def test_scores_are_shown_as_a_table_with_whole_signatures(dragoman: Dragoman, bundle: Path, tests: Path) -> None:
+    ended = dragoman("evaluate", bundle, tests / "test.de-en.tsv")
+    assert (ended.status, ended.err) == (0, "")
+    for metric in ("BLEU", "chrF2"):
+        assert re.search(rf"translate:de:en │ test\.de-en\.tsv │ 12    │ {metric} +│ \d+\.\d", ended.out)
+    signatures = ended.out.splitlines()[-2:]
+    assert [re.search(r"^nrefs:1\|case:mixed\|.*\|version:[\d.]+$", line) is not None for line in signatures] == [
+        True
+    ] * 2
+
+
+def test_scores_can_be_had_as_json(dragoman: Dragoman, bundle: Path, tests: Path) -> None:
+    translation, summary = (
+        json.loads(dragoman("evaluate", bundle, tests / name, "--json").out)
+        for name in ("test.de-en.tsv", "test.en.tsv")
+    )
+    assert [(s["task"], s["test"], s["pairs"]) for s in translation + summary] == [
+        ("translate:de:en", "test.de-en.tsv", 12),
+        ("summarize:en", "test.en.tsv", 12),
+    ]
+    assert translation[0]["values"]["BLEU"] > 80
+    assert translation[0]["values"].keys() == {"BLEU", "chrF2", "BLEU signature", "chrF2 signature"}
+    assert summary[0]["values"]["ROUGE-1"] > 80
+    assert summary[0]["values"].keys() == {"ROUGE-1", "ROUGE-2", "ROUGE-L"}
+
+
+def test_saved_scores_stand_in_manifest_and_card_and_the_bundle_still_loads(
+    dragoman: Dragoman, bundle: Path, tests: Path
+) -> None:
+    def save(name: str) -> list[tuple[str, str, int]]:
+        assert dragoman("evaluate", bundle, tests / name, "--save").status == 0
+        scores = load_bundle(bundle, torch.device("cpu")).manifest.scores
+        return [(str(score.task), score.test, score.pairs) for score in scores]
+
+    assert save("test.en.tsv") == [("summarize:en", "test.en.tsv", 12)]
+    with (tests / "test.en.tsv").open("a") as file:
+        file.write("Apfel\tApfel\n")
+    assert save("test.de-en.tsv") == [("summarize:en", "test.en.tsv", 12), ("translate:de:en", "test.de-en.tsv", 12)]
+    # A score of the same task and file is replaced.
+    assert save("test.en.tsv") == [("translate:de:en", "test.de-en.tsv", 12), ("summarize:en", "test.en.tsv", 13)]
+    assert "| summarize:en | test.en.tsv | 13 | ROUGE-L | " in (bundle / CARD).read_text()
+
+
+def test_scores_that_are_not_saved_leave_the_bundle_as_it_was(dragoman: Dragoman, bundle: Path, tests: Path) -> None:
+    before = {file.name: file.read_bytes() for file in bundle.iterdir()}
+    assert dragoman("evaluate", bundle, tests / "test.en.tsv").status == 0
+    assert {file.name: file.read_bytes() for file in bundle.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "test.en.tsv"], "nowhere: bundle.json is missing"),
+        (["bundle", "nowhere.en.tsv"], "nowhere.en.tsv: No such file"),
+        (["bundle", "test.txt"], "give --columns"),
+        (["bundle", "test.en.tsv", "--columns", "zh-en"], "reversal has no such task for zh-en: translate:de:en"),
+        (["bundle", "test.en.tsv", "--task", "translate:de:en"], "reversal has no such task for en"),
+        (["bundle", "test.en.tsv", "--task", "translate"], "translate is not a task; one looks like translate:de:en"),
+    ],
+)
+def test_what_cannot_be_scored_is_explained(
+    arguments: list[str], message: str, dragoman: Dragoman, bundle: Path, tests: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bundle.parent == tests
+    monkeypatch.chdir(tests)
+    assert_one_sentence(dragoman("evaluate", *arguments), message)

@@ -1,0 +1,135 @@
+import gzip
+import lzma
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from model.config import Task
+from model.data import DataError
+from service.catalogue import Catalogue, Entry
+from service.evaluate import TEXTS_AT_ONCE, evaluate_bundle, tasks_for
+from service.offline import open_translator
+from service.settings import Settings
+from service.translator import Translator
+from tests.reversal import SUMMARIZE, TRANSLATE
+from tests.service.fakes import GatedSearch, fake_bundle
+
+BACK = Task.parse("translate:en:de")
+CHINESE = Task.parse("translate:zh:en")
+SEARCH = GatedSearch()
+BUNDLE = fake_bundle(SEARCH, tasks=[str(task) for task in (TRANSLATE, BACK, CHINESE, SUMMARIZE)])
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "wanted", "found"),
+    [
+        ("test.de-en.tsv", None, [], {TRANSLATE: False, BACK: True}),
+        ("test.de-en.tsv.xz", None, [], {TRANSLATE: False, BACK: True}),
+        ("test.en-de.tsv.gz", None, [], {TRANSLATE: True, BACK: False}),
+        ("tatoeba.2024.zh-en.tsv", None, [], {CHINESE: False}),
+        ("abstracts.en.tsv", None, [], {SUMMARIZE: False}),
+        ("test.de-en.tsv", None, [BACK], {BACK: True}),
+        ("test.de-en.tsv", None, [BACK, SUMMARIZE], {BACK: True}),
+        ("test.de-en.tsv", "en-zh", [], {CHINESE: True}),
+        ("test.tsv", "de-en", [], {TRANSLATE: False, BACK: True}),
+        ("test", "en", [], {SUMMARIZE: False}),
+    ],
+)
+def test_tasks_follow_from_the_columns_that_the_name_or_the_option_tells(
+    name: str, columns: str | None, wanted: list[Task], found: dict[Task, bool]
+) -> None:
+    assert tasks_for(BUNDLE.manifest, Path("folder") / name, columns, wanted) == found
+
+
+@pytest.mark.parametrize("name", ["test.tsv", "test.de-en.txt", "de-en.tsv", "test.DE-EN.tsv"])
+def test_a_name_that_tells_no_columns_asks_for_the_option(name: str) -> None:
+    with pytest.raises(DataError, match=rf"{name}: .*--columns"):
+        tasks_for(BUNDLE.manifest, Path(name), None, [])
+
+
+@pytest.mark.parametrize(
+    ("columns", "wanted"), [("fr-en", []), ("de", []), ("de-zh", []), ("de-en", [SUMMARIZE]), ("zh-en", [TRANSLATE])]
+)
+def test_columns_for_which_nothing_is_trained_are_refused(columns: str, wanted: list[Task]) -> None:
+    with pytest.raises(DataError, match=f"fake has no such task for {columns}: translate:de:en, "):
+        tasks_for(BUNDLE.manifest, Path("test.tsv"), columns, wanted)
+
+
+@pytest.fixture
+def translator() -> Iterator[Translator]:
+    """Run a translator that answers each sentence with its characters backwards."""
+    catalogue = Catalogue([Entry("fake", BUNDLE, None)], dict.fromkeys(BUNDLE.manifest.tasks, BUNDLE))
+    with open_translator(catalogue, Settings(threads=1)) as translator:
+        yield translator
+
+
+ROWS = "abcde fghij klmno pqrst uvwxy\tyxwvu tsrqp onmlk jihgf edcba\nabc def ghi jkl\tlkj ihg fed cba\n"
+
+
+@pytest.mark.parametrize(("task", "reverse"), [(TRANSLATE, False), (BACK, True)])
+def test_a_perfect_translation_scores_100_in_either_direction(
+    task: Task, reverse: bool, translator: Translator, tmp_path: Path
+) -> None:
+    file = tmp_path / "test.de-en.tsv"
+    file.write_text(ROWS)
+    score = evaluate_bundle(translator, task, file, reverse)
+    first_row = ROWS.splitlines()[0].split("\t")
+    assert SEARCH.batches[-1][0] == BUNDLE.tokenizer.encode_source(first_row[reverse], task)
+    assert (score.task, score.test, score.pairs) == (task, "test.de-en.tsv", 2)
+    assert score.values["BLEU"] == pytest.approx(100)
+    assert score.values["chrF2"] == pytest.approx(100)
+    assert "version:" in str(score.values["BLEU signature"])
+
+
+def test_a_wrong_translation_scores_less_and_the_best_reference_counts(translator: Translator, tmp_path: Path) -> None:
+    file = tmp_path / "test.tsv"
+    file.write_text("abc def ghi jkl\twrong\tlkj ihg fed cba\n")
+    assert evaluate_bundle(translator, TRANSLATE, file, False).values["BLEU"] == pytest.approx(100)
+    file.write_text("abc def ghi jkl\twrong\n")
+    assert evaluate_bundle(translator, TRANSLATE, file, False).values["BLEU"] == 0
+
+
+def test_a_summary_is_scored_with_rouge(translator: Translator, tmp_path: Path) -> None:
+    file = tmp_path / "test.en.tsv"
+    file.write_text("abc def\tfed cba\nabc def\tfed\n")
+    values = evaluate_bundle(translator, SUMMARIZE, file, False).values
+    assert values == pytest.approx({"ROUGE-1": (100 + 200 / 3) / 2, "ROUGE-2": 50, "ROUGE-L": (100 + 200 / 3) / 2})
+
+
+@pytest.mark.parametrize(("suffix", "compress"), [(".xz", lzma.compress), (".gz", gzip.compress)])
+def test_compressed_files_score_the_same(
+    suffix: str, compress: type[lzma.LZMACompressor], translator: Translator, tmp_path: Path
+) -> None:
+    plain, packed = tmp_path / "test.de-en.tsv", tmp_path / f"test.de-en.tsv{suffix}"
+    plain.write_text(ROWS)
+    packed.write_bytes(compress(ROWS.encode()))  # type: ignore[call-overload]
+    scores = [evaluate_bundle(translator, TRANSLATE, file, False) for file in (plain, packed)]
+    assert scores[0].values == scores[1].values
+
+
+def test_a_file_longer_than_what_is_run_at_once_is_scored_whole(translator: Translator, tmp_path: Path) -> None:
+    file = tmp_path / "test.tsv"
+    file.write_text("abc def ghi jkl\tlkj ihg fed cba\n" * TEXTS_AT_ONCE + "abc\twrong\n")
+    score = evaluate_bundle(translator, TRANSLATE, file, False)
+    assert score.pairs == TEXTS_AT_ONCE + 1
+    assert 90 < float(score.values["BLEU"]) < 100
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"a\tb\nno tab\n", "line 2: no tab"),
+        (b"\xff\tb\n", "utf-8"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_cannot_be_scored_is_named(
+    content: bytes | None, message: str, translator: Translator, tmp_path: Path
+) -> None:
+    file = tmp_path / "test.tsv"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(DataError, match=f"test.tsv.*{message}"):
+        evaluate_bundle(translator, TRANSLATE, file, False)

@@ -1,0 +1,171 @@
+import asyncio
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import BodyTooLarge
+from service.metrics import Metrics
+from service.middleware import BodyLimit, Observe
+from service.state import ServiceState
+from tests.service.live import local_settings
+
+
+async def swallow(_: Message) -> None:
+    """Take whatever an application sends."""
+
+
+async def read_all(_: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the number of bytes that came in."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size += len(message["body"])
+        more = message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(size).encode()})
+
+
+def call(app: ASGIApp, *parts: bytes, headers: dict[bytes, bytes] | None = None) -> tuple[int, bytes]:
+    """Send the parts of a body to an application; return its status and answer."""
+    incoming = iter(parts)
+    left = len(parts)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        nonlocal left
+        left -= 1
+        return {"type": "http.request", "body": next(incoming), "more_body": left > 0}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "headers": list((headers or {}).items())}
+    asyncio.run(app(scope, receive, send))
+    return sent[0]["status"], sent[1]["body"]
+
+
+@pytest.mark.parametrize("parts", [(b"12345",), (b"123", b"45"), (b"", b"12345", b"")])
+def test_a_body_of_the_limit_passes(parts: tuple[bytes, ...]) -> None:
+    assert call(BodyLimit(read_all, max_bytes=5), *parts) == (200, b"5")
+
+
+def test_a_body_announced_over_the_limit_is_refused_unread() -> None:
+    async def never(*_: object) -> None:
+        raise AssertionError("the application was asked")
+
+    status, body = call(BodyLimit(never, max_bytes=5), headers={b"content-length": b"6"})
+    assert status == 413
+    assert json.loads(body) == {"error": "Invalid request: body exceeds the limit of 5 bytes"}
+
+
+@pytest.mark.parametrize("headers", [{}, {b"content-length": b"5"}, {b"content-length": b"-1"}])
+def test_a_body_that_grows_over_the_limit_stops_whoever_reads_it(headers: dict[bytes, bytes]) -> None:
+    with pytest.raises(BodyTooLarge, match="limit of 5 bytes"):
+        call(BodyLimit(read_all, max_bytes=5), b"123", b"456", headers=headers)
+
+
+@pytest.fixture
+def state() -> ServiceState:
+    return ServiceState(local_settings(Path("nowhere")), Metrics())
+
+
+def counted(state: ServiceState, route: str, task: str, status: str) -> float | None:
+    labels = {"route": route, "task": task, "status": status}
+    return state.metrics.registry.get_sample_value("dragoman_requests_total", labels)
+
+
+def observe(state: ServiceState, app: ASGIApp) -> None:
+    """Run one request with a telling query string through the middleware."""
+    scope = {"type": "http", "method": "POST", "query_string": b"q=secret"}
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    asyncio.run(Observe(app, state)(scope, receive, swallow))
+
+
+def test_a_request_is_counted_and_timed_by_route_task_and_status(state: ServiceState) -> None:
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        scope["route"] = SimpleNamespace(path="/translate")
+        scope["state"]["task"] = "translate:de:en"
+        await send({"type": "http.response.start", "status": 418})
+
+    observe(state, app)
+    assert counted(state, "/translate", "translate:de:en", "418") == 1
+    assert state.metrics.registry.get_sample_value("dragoman_request_seconds_count", {"route": "/translate"}) == 1
+
+
+def test_what_no_route_takes_is_counted_as_unknown(state: ServiceState) -> None:
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 404})
+
+    observe(state, app)
+    assert counted(state, "unknown", "", "404") == 1
+
+
+def test_an_unforeseen_error_is_counted_as_500_and_goes_on(state: ServiceState) -> None:
+    async def app(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        observe(state, app)
+    assert counted(state, "unknown", "", "500") == 1
+
+
+def test_a_client_that_left_before_any_answer_is_counted_as_499(state: ServiceState) -> None:
+    async def app(*_: object) -> None:
+        """Send nothing."""
+
+    observe(state, app)
+    assert counted(state, "unknown", "", "499") == 1
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError, asyncio.CancelledError])
+def test_a_request_is_in_progress_until_it_ends_however_it_ends(
+    error: type[BaseException] | None, state: ServiceState
+) -> None:
+    seen = []
+
+    async def app(*_: object) -> None:
+        seen.append(state.metrics.registry.get_sample_value("dragoman_requests_in_progress"))
+        if error:
+            raise error
+
+    if error:
+        with pytest.raises(error):
+            observe(state, app)
+    else:
+        observe(state, app)
+    seen.append(state.metrics.registry.get_sample_value("dragoman_requests_in_progress"))
+    assert seen == [1, 0]
+
+
+def test_the_log_tells_the_route_and_not_the_query(state: ServiceState, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        scope["route"] = SimpleNamespace(path="/translate")
+        await send({"type": "http.response.start", "status": 200})
+
+    with caplog.at_level(logging.INFO, "service.access"):
+        observe(state, app)
+    assert "POST /translate - 200 " in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("wrap", [lambda app, _: BodyLimit(app, max_bytes=1), Observe])
+def test_what_is_no_request_passes_untouched(wrap: type[Observe], state: ServiceState) -> None:
+    passed = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        passed.append((scope, receive, send))
+
+    async def receive() -> Message:
+        return {}
+
+    scope = {"type": "lifespan"}
+    asyncio.run(wrap(app, state)(scope, receive, swallow))
+    assert passed == [(scope, receive, swallow)]
+    assert scope == {"type": "lifespan"}

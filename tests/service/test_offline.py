@@ -1,0 +1,53 @@
+import pytest
+
+from service.catalogue import Catalogue, Entry
+from service.errors import InvalidRequest
+from service.offline import open_translator, run_in_bulk
+from service.settings import Settings
+from tests.reversal import SUMMARIZE, TRANSLATE
+from tests.service.fakes import GatedSearch, fake_bundle
+
+SETTINGS = Settings(max_batch_sentences=4, threads=1)
+
+
+@pytest.fixture
+def search() -> GatedSearch:
+    return GatedSearch()
+
+
+@pytest.fixture
+def catalogue(search: GatedSearch) -> Catalogue:
+    bundle = fake_bundle(search)
+    return Catalogue([Entry("fake", bundle, None)], {TRANSLATE: bundle})
+
+
+def test_texts_are_translated_in_their_order_again_and_again(catalogue: Catalogue) -> None:
+    texts = [f"Text {'x' * n}." for n in range(10)]
+    with open_translator(catalogue, SETTINGS) as translator:
+        for _ in range(2):
+            assert run_in_bulk(translator, TRANSLATE, texts) == [text[::-1] for text in texts]
+
+
+def test_the_settings_limit_the_batch(catalogue: Catalogue, search: GatedSearch) -> None:
+    with open_translator(catalogue, SETTINGS) as translator:
+        run_in_bulk(translator, TRANSLATE, ["Abc"] * 10)
+    assert [len(batch) for batch in search.batches] == [4, 4, 2]
+
+
+def test_more_than_the_queue_holds_is_still_translated(catalogue: Catalogue) -> None:
+    with open_translator(catalogue, Settings(max_queued_pieces=1)) as translator:
+        assert run_in_bulk(translator, TRANSLATE, ["Abc"] * 100) == ["cbA"] * 100
+
+
+def test_the_engine_ends_with_the_block_however_it_ends(catalogue: Catalogue) -> None:
+    engines = []
+
+    def fail() -> None:
+        with open_translator(catalogue, SETTINGS) as translator:
+            engines.append(translator.engine)
+            assert translator.engine.is_alive()
+            run_in_bulk(translator, SUMMARIZE, ["Abc"])
+
+    with pytest.raises(InvalidRequest):
+        fail()
+    assert not engines[0].is_alive()

@@ -1,0 +1,213 @@
+"""Processes are started here as a user starts them, and get the signals that an init system sends."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from service import state as state_module
+from service.catalogue import Catalogue, Entry
+from tests import reversal
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle, wait_until
+from tests.service.live import Live, local_settings, running
+
+DRAGOMAN = [str(Path(sysconfig.get_path("scripts")) / "dragoman"), "serve"]
+GATED = """
+# The command, but its engine's first batch waits until someone has written to a named pipe and closed it.
+import pathlib, sys
+from model.search import BeamSearch
+from service.cli import app
+
+search, calls, gate = BeamSearch.search, [], pathlib.Path(sys.argv.pop(1))
+
+def gated(self, sources, config):
+    calls.append(sources)
+    if len(calls) == 2:  # the first is the warm-up
+        print("the gate is reached", file=sys.stderr, flush=True)
+        gate.read_bytes()
+    return search(self, sources, config)
+
+BeamSearch.search = gated
+app()
+"""
+
+
+class Process(NamedTuple):
+    """A server in a process of its own."""
+
+    popen: subprocess.Popen[str]
+    log: list[str]
+    client: httpx.Client
+
+    def wait_for_log(self, text: str) -> None:
+        wait_until(lambda: any(text in line for line in list(self.log)))
+
+    def leaves_with(self) -> int:
+        return self.popen.wait(PATIENCE_SECONDS)
+
+
+@contextlib.contextmanager
+def started(command: list[str], models: Path, *, port: int = 0) -> Iterator[Process]:
+    """Start a server and wait until it is ready; kill it where the block has not ended it."""
+    environment = {**os.environ, "DRAGOMAN_THREADS": "1", "DRAGOMAN_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    popen = subprocess.Popen(
+        [*command, "--models", str(models), "--port", str(port)], stderr=subprocess.PIPE, text=True, env=environment
+    )
+    log: list[str] = []
+    assert popen.stderr
+    reader = threading.Thread(target=log.extend, args=(popen.stderr,))
+    reader.start()
+    try:
+        wait_until(lambda: popen.poll() is not None or any("running on" in line for line in list(log)))
+        found = re.search(r"running on (http://[\d.:]+)", "".join(log))
+        assert found, "".join(log)
+        with httpx.Client(base_url=found[1], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+            wait_until(lambda: client.get("/health/ready").is_success)
+            yield Process(popen, log, client)
+    finally:
+        popen.kill()
+        popen.wait()
+        reader.join()
+        popen.stderr.close()
+
+
+def started_gated(gate: Path, models: Path) -> contextlib.AbstractContextManager[Process]:
+    return started([sys.executable, "-c", GATED, str(gate), "serve"], models)
+
+
+def translate(client: httpx.Client, q: object = "Abc") -> httpx.Response:
+    return client.post("/translate", json={"q": q, "source": "de", "target": "en"})
+
+
+def without_traceback(process: Process) -> bool:
+    return "Traceback" not in "".join(process.log)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """Return a named pipe."""
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    return path
+
+
+def test_sigterm_under_load_finishes_what_was_accepted_and_refuses_what_comes_later(
+    reversal_models: Path, gate: Path, live: Live
+) -> None:
+    sentences = reversal.random_sentences(8, seed=1)
+    with ThreadPoolExecutor(8) as pool, started_gated(gate, reversal_models) as process:
+        accepted = [pool.submit(translate, process.client, sentence) for sentence in sentences]
+        process.wait_for_log("the gate is reached")
+        wait_until(lambda: "in_progress 9.0" in process.client.get("/metrics").text)
+        process.popen.send_signal(signal.SIGTERM)
+        wait_until(lambda: process.client.get("/health/ready").status_code == 503)
+        refused = translate(process.client)
+        assert (refused.status_code, refused.json()) == (503, {"error": "Not ready: shutting down"})
+        assert process.popen.poll() is None
+        gate.write_bytes(b"open")
+        answers = [future.result() for future in accepted]
+        assert process.leaves_with() == 0
+        with pytest.raises(httpx.ConnectError):
+            process.client.get("/health")
+    assert [answer.json() for answer in answers] == [live.translate(sentence).json() for sentence in sentences]
+    assert without_traceback(process)
+
+
+def test_a_second_signal_leaves_at_once(reversal_models: Path, gate: Path) -> None:
+    with ThreadPoolExecutor(8) as pool, started_gated(gate, reversal_models) as process:
+        accepted = pool.submit(translate, process.client)
+        process.wait_for_log("the gate is reached")
+        process.popen.send_signal(signal.SIGINT)
+        wait_until(lambda: process.client.get("/health/ready").status_code == 503)
+        process.popen.send_signal(signal.SIGTERM)
+        process.popen.wait(5)
+        assert accepted.exception() or accepted.result().status_code == 500
+
+
+def test_killed_it_starts_again_on_its_port_and_idle_it_leaves_with_0_on_sigterm(reversal_models: Path) -> None:
+    with started(DRAGOMAN, reversal_models) as process:
+        port = process.client.base_url.port
+        assert port
+        process.popen.kill()
+        assert process.leaves_with() == -signal.SIGKILL
+    with started(DRAGOMAN, reversal_models, port=port) as process:
+        assert translate(process.client, "Apfel").status_code == 200
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.popen.wait(5) == 0
+        assert without_traceback(process)
+
+
+# The same server in a thread, whose state can be reached
+
+
+@pytest.fixture
+def search(monkeypatch: pytest.MonkeyPatch) -> GatedSearch:
+    """Let the next server load a bundle with this search."""
+    search = GatedSearch()
+    bundle = fake_bundle(search)
+    catalogue = Catalogue([Entry("fake", bundle, None)], dict.fromkeys(bundle.manifest.tasks, bundle))
+    monkeypatch.setattr(state_module, "load_catalogue", lambda *_: catalogue)
+    return search
+
+
+def closed(live: Live) -> bool:
+    try:
+        live.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_while_it_drains_it_says_so_and_lists_what_it_has(search: GatedSearch, tmp_path: Path) -> None:
+    with running(local_settings(tmp_path)) as live, ThreadPoolExecutor() as pool:
+        search.gate.clear()
+        accepted = pool.submit(live.translate, ["Abc", "Def"])
+        search.wait_for_batches(1)
+        live.server.handle_exit(signal.SIGTERM, None)
+        for route, status in [("/health/live", 200), ("/health/ready", 503), ("/models", 200), ("/metrics", 200)]:
+            assert live.client.get(route).status_code == status
+        for refused in (live.translate("Ghi"), live.translate("Ghi", target="de")):
+            assert (refused.status_code, refused.json()) == (503, {"error": "Not ready: shutting down"})
+            assert int(refused.headers["retry-after"]) > 0
+        search.gate.set()
+        assert accepted.result().json() == {"translatedText": ["cbA", "feD"]}
+        wait_until(lambda: closed(live))
+
+
+def test_a_body_that_is_still_coming_in_is_no_reason_to_stay_longer_than_the_settings_say(
+    search: GatedSearch, tmp_path: Path
+) -> None:
+    with running(local_settings(tmp_path, drain_seconds=0)) as live, live.connect() as connection:
+        live.server.config.timeout_graceful_shutdown = 0
+        connection.sendall(
+            b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nContent-Type: application/json\r\n\r\n{"
+        )
+        wait_until(lambda: live.state.requests_in_progress == 1)
+        live.server.handle_exit(signal.SIGTERM, None)
+        wait_until(lambda: closed(live))
+    assert search.batches == []
+
+
+def test_after_drain_seconds_what_still_waits_is_given_up(search: GatedSearch, tmp_path: Path) -> None:
+    with running(local_settings(tmp_path, drain_seconds=0)) as live, ThreadPoolExecutor() as pool:
+        live.server.config.timeout_graceful_shutdown = 0
+        search.gate.clear()
+        first = pool.submit(live.translate, "Abc")
+        search.wait_for_batches(1)
+        second = pool.submit(live.translate, "Def")
+        wait_until(lambda: live.metric("dragoman_queued_sentences") == 1)
+        live.server.handle_exit(signal.SIGTERM, None)
+        assert [given_up.result().status_code for given_up in (first, second)] == [500, 500]
+        search.gate.set()
+    assert len(search.batches) == 1
