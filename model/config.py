@@ -21,6 +21,10 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[a-z0-9]+)*$")]
+"""In lower case throughout, as ``zh-hant``: clients write codes in either."""
+
+
 class Task(Config):
     """One thing that a bundle can do: translate source→target, or summarize (source = target).
 
@@ -29,8 +33,8 @@ class Task(Config):
     """
 
     kind: Literal["translate", "summarize"]
-    source: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?$")
-    target: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?$")
+    source: LanguageCode
+    target: LanguageCode
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -131,7 +135,7 @@ class TrainingConfig(Config):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     max_gradient_norm: float = Field(1.0, gt=0)
     bf16: bool = True
-    """Autocast to bfloat16, on a processor that has the instructions or a GPU."""
+    """Autocast to bfloat16 on a CPU; slower than float32 on one without the instructions (avx512_bf16, amx_bf16)."""
     sampling_alpha: float = Field(0.0, ge=0)
     """Subword regularization: smoothing of the distribution over segmentations (Kudo 2018); 0 switches it off."""
     sampling_candidates: int = Field(8, ge=2)
@@ -155,7 +159,7 @@ class DecodingConfig(Config):
     n_best: int = Field(1, ge=1, le=16)
     length_penalty: float = Field(1.0, ge=0, le=5)
     """Alpha of Wu et al. (2016, section 7): 0 ranks by probability alone, larger favours longer hypotheses."""
-    min_length: int = Field(0, ge=0)
+    min_length: int = Field(1, ge=0)
     """Pieces that a hypothesis has at least, without the end of sentence."""
     max_length_ratio: float = Field(2.0, gt=0)
     max_length_offset: int = Field(10, ge=1)
@@ -163,7 +167,10 @@ class DecodingConfig(Config):
     max_length: int = Field(256, ge=1)
     """... and never more than this."""
     max_source_pieces: int | None = Field(None, ge=8)
-    """The longest source that is decoded in one piece; longer texts are split. None: as in training."""
+    """The longest source that is decoded in one piece; longer texts are split. None: as in training.
+
+    The manifest of a bundle states it once, beside its other sizes.
+    """
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
@@ -195,6 +202,16 @@ class Recipe(Config):
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
     card: CardConfig = CardConfig()
+
+    def trains_like(self, other: "Recipe") -> bool:
+        """Say whether a training by the other recipe can go on by this one, with the very same batches.
+
+        Steps and rates may change, and what only matters once the network is trained: [decoding] and [card].
+        """
+        free = {"training", "decoding", "card"}
+        order = {"seed", "batch_pieces", "length_multiple"}
+        same_data = self.model_dump(exclude=free) == other.model_dump(exclude=free)
+        return same_data and self.training.model_dump(include=order) == other.training.model_dump(include=order)
 
     @property
     def max_source_pieces(self) -> int:

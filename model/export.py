@@ -19,19 +19,26 @@ from model.bundle import (
     write_description,
 )
 from model.checkpoint import Checkpoint, load_checkpoint, restore_network
+from model.config import Recipe
 from model.data import pad
 from model.search import Network
 
 TOLERANCE = 1e-4
 """Largest difference between eager and scripted; float32 kernels that are fused otherwise differ by 1e-6."""
 
+COMPARED_STEPS = 8
+
 
 class ExportError(ValueError):
     """A checkpoint that must not become a bundle."""
 
 
-def export(checkpoint_path: Path, folder: Path, *, version: str, replace: bool = False) -> Manifest:
+def export(
+    checkpoint_path: Path, folder: Path, *, version: str, replace: bool = False, recipe: Recipe | None = None
+) -> Manifest:
     """Write the checkpoint's network as a bundle with weights in bfloat16.
+
+    ``recipe`` is the checkpoint's own with [decoding] or [card] changed since; by default as it was in training.
 
     CheckpointError for a checkpoint that cannot be read; ExportError when the folder is in the way, and when the
     scripted network does not compute what the eager one does.
@@ -40,21 +47,26 @@ def export(checkpoint_path: Path, folder: Path, *, version: str, replace: bool =
         what = "exists: name another folder, or say --replace" if not replace else "is there and is not a bundle"
         raise ExportError(f"{folder} {what}")
     checkpoint = load_checkpoint(checkpoint_path)
+    if recipe:
+        if not recipe.trains_like(checkpoint.recipe):
+            raise ExportError(f"{checkpoint_path}: was trained by a recipe with other data, network or batches")
+        checkpoint = checkpoint._replace(recipe=recipe)
     network = restore_network(checkpoint).to(torch.bfloat16)
     archive = torchscript.script(network)
-    compare(network.to(torch.float32), torchscript.load(archive, torch.device("cpu")), len(checkpoint.tokenizer))
+    scripted = torchscript.load(archive, torch.device("cpu"))
+    compare(network.to(torch.float32), scripted, pieces=len(checkpoint.tokenizer))
     contents = {NETWORK: archive, TOKENIZER: checkpoint.tokenizer.model}
     parameters = sum(p.numel() for p in network.parameters())
     manifest = _manifest(checkpoint, version, parameters, contents)
     return _write_folder(folder, contents, manifest)
 
 
-def compare(eager: Network, scripted: Network, pieces: int, *, steps: int = 8) -> None:
+def compare(eager: Network, scripted: Network, *, pieces: int) -> None:
     """Run both over the same random sources of unequal length; ExportError when they differ beyond TOLERANCE."""
     generator = torch.Generator().manual_seed(0)
     lengths = [3, 20, 11, 20]
     sources = [torch.randint(4, pieces, (length,), generator=generator).tolist() for length in lengths]
-    chosen = torch.randint(4, pieces, (steps, len(lengths), 2), generator=generator)
+    chosen = torch.randint(4, pieces, (COMPARED_STEPS, len(lengths), 2), generator=generator)
     traces = [_trace(network, sources, chosen) for network in (eager, scripted)]
     # A tensor's maximum, unlike Python's, is NaN where anything is.
     difference = torch.stack([(one - other).abs().max() for one, other in zip(*traces, strict=True)]).max().item()
@@ -85,7 +97,7 @@ def _manifest(checkpoint: Checkpoint, version: str, parameters: int, contents: d
         parameters=parameters,
         dtype="bfloat16",
         max_source_pieces=recipe.max_source_pieces,
-        decoding=recipe.decoding,
+        decoding=recipe.decoding.model_copy(update={"max_source_pieces": None}),
         card=recipe.card,
         files={CARD: "", **{name: checksum(content) for name, content in contents.items()}},
     )

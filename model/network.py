@@ -43,8 +43,9 @@ class Decoder(nn.Module):
         super().__init__()
         hidden = config.hidden_size
         sizes = [config.embedding_size] + [2 * hidden] * (config.decoder_layers - 1)
-        self.layers = nn.ModuleList(LSTMLayer(size, hidden) for size in sizes)
-        self.layer_state_size = 2 * hidden
+        layers = [LSTMLayer(size, hidden) for size in sizes]
+        self.layers = nn.ModuleList(layers)
+        self.layer_state_size = layers[0].state_size
         self.state_size = self.layer_state_size * config.decoder_layers
         self.attention = GeneralAttention(hidden, hidden)
         self.output = nn.Linear(2 * hidden, config.embedding_size)
@@ -59,8 +60,7 @@ class Decoder(nn.Module):
         sentences = memory.size(0)
         states = torch.split(state, self.layer_state_size, dim=-1)
         hidden = embedded
-        context = embedded
-        weights = embedded
+        context = weights = embedded  # TorchScript wants them defined on every path; the first layer sets them
         new_states: list[Tensor] = []
         for i, layer in enumerate(self.layers):
             if i == 0:
@@ -102,7 +102,6 @@ class Seq2Seq(nn.Module):
         features, _, _ = self.decoder(self._embed(target), state, memory, mask)
         return self._logits(features)
 
-    @torch.jit.export
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Read source (B, S) with lengths (B) → memory (B, S, H), mask (B, S), first decoder state (B, Z)."""
         memory = self.encoder(self._embed(source), lengths)
@@ -111,7 +110,6 @@ class Seq2Seq(nn.Module):
         state = torch.tanh(self.bridge(total / lengths.unsqueeze(1)))
         return memory, mask, state
 
-    @torch.jit.export
     def decode_step(self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Advance K rows of each sentence by one piece.
 

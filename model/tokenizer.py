@@ -6,6 +6,7 @@ white space; SentencePiece's own rules (NFKC) would turn Chinese full-width punc
 
 import io
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from random import Random
@@ -21,9 +22,14 @@ class TokenizerError(ValueError):
     """A tokenizer that cannot be trained or read."""
 
 
+# Normalizing takes quadratic time over a run of combining marks, and no language has runs of 30 (UAX #15, section 13).
+_MARKS = "".join(c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.combining(c))
+_LONG_RUN_OF_MARKS = re.compile(f"([{_MARKS}]{{30}})[{_MARKS}]+")
+
+
 def normalize(text: str) -> str:
     """Return the text in NFC with every run of white space as one space, as the network sees it."""
-    return unicodedata.normalize("NFC", " ".join(text.split()))
+    return unicodedata.normalize("NFC", _LONG_RUN_OF_MARKS.sub(r"\1", " ".join(text.split())))
 
 
 class Tokenizer:

@@ -91,7 +91,7 @@ class Trainer:
         self.device = device
         config = recipe.training
         torch.manual_seed(config.seed)
-        if last and not _continues(last.recipe, recipe):
+        if last and not recipe.trains_like(last.recipe):
             raise CheckpointError(f"{run / 'last.pt'}: was trained by a recipe with other data, network or batches")
         self.tokenizer = last.tokenizer if last else train_tokenizer(recipe, data)
         self.training_set = load_training_set(recipe, self.tokenizer, data)
@@ -181,7 +181,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, config)
         batch = Batch(*(tensor.to(self.device) for tensor in batch))
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.bf16):
+        # On a GPU, autocast would run cuDNN's LSTM in float16, whatever type it is given, and its gradients underflow.
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16 and self.device.type == "cpu"):
             logits = self.network(batch.source, batch.lengths, batch.target_inputs)
         smoothed, plain, pieces = cross_entropy(logits, batch.target_outputs, config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
@@ -228,16 +229,8 @@ def validate(
     return scores
 
 
-def _continues(old: Recipe, new: Recipe) -> bool:
-    """Say whether a training of the old recipe can go on by the new one, with the very same batches."""
-    free = {"training", "decoding", "card"}
-    order = {"seed", "batch_pieces", "length_multiple"}
-    same_data = old.model_dump(exclude=free) == new.model_dump(exclude=free)
-    return same_data and old.training.model_dump(include=order) == new.training.model_dump(include=order)
-
-
-def train(recipe: Recipe, *, data: Path, run: Path, resume: bool, device: torch.device, report: Report) -> Trainer:
-    """Train by the recipe with text from folder ``data`` into folder ``run``, from the start or from its last.pt.
+def open_training(recipe: Recipe, *, data: Path, run: Path, resume: bool, device: torch.device) -> Trainer:
+    """Read text from folder ``data`` to train with into folder ``run``, from the start or from its last.pt.
 
     CheckpointError when there is something to resume and ``resume`` is not set, or the reverse; DataError for text
     that cannot be read.
@@ -251,6 +244,4 @@ def train(recipe: Recipe, *, data: Path, run: Path, resume: bool, device: torch.
     checkpoint = load_checkpoint(last) if resume else None
     if checkpoint and not checkpoint.training_state:
         raise CheckpointError(f"{last}: holds a network alone, and not the training that made it")
-    trainer = Trainer(recipe, data=data, run=run, device=device, last=checkpoint)
-    trainer.train(report)
-    return trainer
+    return Trainer(recipe, data=data, run=run, device=device, last=checkpoint)

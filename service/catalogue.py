@@ -13,7 +13,10 @@ logger = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
-    """A folder in which a bundle was looked for, with the bundle or what was wrong with it."""
+    """A folder in which a bundle was looked for, with the bundle or what was wrong with it.
+
+    Clients read the error, so it names the folder without its path; the log has that.
+    """
 
     folder: str
     bundle: Bundle | None
@@ -30,7 +33,8 @@ class Catalogue(NamedTuple):
 def load_catalogue(folder: Path, device: torch.device) -> Catalogue:
     """Load, verify and warm every bundle in the folder; of two that do the same task the first by name serves it."""
     if not folder.is_dir():
-        return Catalogue([Entry(folder.name, None, f"{folder}: there is no such folder")], {})
+        logger.error("%s: there is no such folder", folder)
+        return Catalogue([Entry(folder.name, None, f"{folder.name}: there is no such folder")], {})
     candidates = [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
     entries = [_load(child, device) for child in candidates]
     serving: dict[Task, Bundle] = {}
@@ -50,10 +54,10 @@ def _load(folder: Path, device: torch.device) -> Entry:
         warm_up(bundle)
     except BundleError as error:
         logger.error("%s", error)
-        return Entry(folder.name, None, str(error))
+        return Entry(folder.name, None, str(error).replace(str(folder), folder.name))
     except Exception as error:  # a TorchScript archive can fail in any way when it first runs
         logger.exception("%s: %s failed its warm-up", folder, MANIFEST)
-        return Entry(folder.name, None, f"{folder}: failed its warm-up: {type(error).__name__}")
+        return Entry(folder.name, None, f"{folder.name}: failed its warm-up: {type(error).__name__}")
     logger.info("loaded %s %s from %s", bundle.manifest.name, bundle.manifest.version, folder)
     return Entry(folder.name, bundle, None)
 

@@ -137,7 +137,14 @@ def _byte_progress() -> Iterator[Callable[[int], None]]:
 def _progress_bar(*, disable: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     # What is written to standard output goes above the bar, on its terminal; into a file or a pipe it must stay.
-    return Progress(*columns, console=console, disable=disable, redirect_stdout=sys.stdout.isatty())
+    # A network that is slow to train reports twice a minute: by default rich would have forgotten the report before.
+    return Progress(
+        *columns,
+        console=console,
+        disable=disable,
+        redirect_stdout=sys.stdout.isatty(),
+        speed_estimate_period=600,
+    )
 
 
 @app.command()
@@ -152,14 +159,18 @@ def train(
         settings = load_settings()
         # Imported here: serving installs none of what only training and evaluation need.
         from model.training import Progress as Step
-        from model.training import train as train_by
+        from model.training import open_training
 
         followed = load_recipe(recipe)
         folder = run or Path("runs") / followed.name
-        torch.set_num_threads(settings.threads or torch.get_num_threads())
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        console.print(f"reading {data}")
+        trainer = open_training(followed, data=data, run=folder, resume=resume, device=choose_device(settings))
+        console.print(f"{len(trainer.training_set.examples)} pairs; dropped: {dict(trainer.training_set.dropped)}")
         on_terminal = sys.stderr.isatty()
         with _progress_bar(disable=not on_terminal) as progress:
-            bar = progress.add_task("reading", total=followed.training.steps)
+            bar = progress.add_task("training", total=followed.training.steps)
 
             def report(step: Step) -> None:
                 text = f"loss {step.loss:.3f}  {step.pieces_per_second:,.0f} pieces/s"
@@ -167,10 +178,7 @@ def train(
                 if not on_terminal:
                     console.print(f"step {step.step}/{step.steps}  {text}")
 
-            trainer = train_by(
-                followed, data=data, run=folder, resume=resume, device=choose_device(settings), report=report
-            )
-        console.print(f"dropped: {dict(trainer.training_set.dropped)}")
+            trainer.train(report)
         console.print(f"scores on dev: {trainer.scores}; best checkpoint: {folder / 'best.pt'}")
 
 
@@ -180,10 +188,12 @@ def export(
     bundle: Annotated[Path, typer.Argument(help="Folder to make")],
     version: Annotated[str, typer.Option(help="Version that the manifest names")] = "1",
     replace: Annotated[bool, typer.Option("--replace", help="Replace the bundle that is there")] = False,
+    recipe: Annotated[Path | None, typer.Option(help="Its recipe, with [decoding] or [card] changed since")] = None,
 ) -> None:
     """Export a checkpoint as a bundle; refused when the scripted network disagrees with the trained one."""
     with one_sentence_errors():
-        manifest = export_bundle(checkpoint, bundle, version=version, replace=replace)
+        changed = load_recipe(recipe) if recipe else None
+        manifest = export_bundle(checkpoint, bundle, version=version, replace=replace, recipe=changed)
     console.print(f"{bundle}: {manifest.name} {manifest.version}, {', '.join(map(str, manifest.tasks))}")
 
 
@@ -204,10 +214,10 @@ def evaluate(
         from service.evaluate import evaluate_bundle, tasks_for
 
         loaded = load_bundle(bundle, choose_device(settings))
-        tasks = tasks_for(loaded.manifest, file, columns, [_task(t) for t in task or []])
+        tasks = tasks_for(loaded.manifest, file, columns=columns, wanted=[_task(t) for t in task or []])
         catalogue = Catalogue([Entry(bundle.name, loaded, None)], dict.fromkeys(tasks, loaded))
         with open_translator(catalogue, settings) as translator:
-            scores = [evaluate_bundle(translator, one, file, reverse) for one, reverse in tasks.items()]
+            scores = [evaluate_bundle(translator, file, task=one, is_reversed=r) for one, r in tasks.items()]
         if save:
             kept = [s for s in loaded.manifest.scores if (s.task, s.test) not in {(n.task, n.test) for n in scores}]
             write_description(bundle, loaded.manifest.model_copy(update={"scores": (*kept, *scores)}))

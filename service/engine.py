@@ -22,6 +22,9 @@ from service.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 
+FAILED = "The text could not be decoded; the server's log says why"
+
+
 class Job(NamedTuple):
     """One sentence to decode."""
 
@@ -91,7 +94,8 @@ class Engine:
 
     def _run(self) -> None:
         # In this thread, as OpenMP keeps the number for each thread.
-        torch.set_num_threads(self._threads or torch.get_num_threads())
+        if self._threads:
+            torch.set_num_threads(self._threads)
         while jobs := self._next_batch():
             self._decode(jobs)
 
@@ -127,19 +131,56 @@ class Engine:
         bundle, config = jobs[0].bundle, jobs[0].config
         try:
             results = bundle.search.search([job.source for job in jobs], config)
-            if not all(results):
-                raise ArithmeticError("the network gave no finite probability")
         except Exception:
             logger.exception("decoding %d sentences with %s failed", len(jobs), bundle.manifest.name)
             for job in jobs:
-                job.future.set_exception(DecodingFailed("The text could not be decoded; the server's log says why"))
+                job.future.set_exception(DecodingFailed(FAILED))
             return
         for job, hypotheses in zip(jobs, results, strict=True):
-            job.future.set_result(hypotheses)
+            if hypotheses:
+                job.future.set_result(hypotheses)
+            else:
+                logger.error("%s gave no finite probability for a sentence", bundle.manifest.name)
+                job.future.set_exception(DecodingFailed(FAILED))
         metrics, name = self._metrics, bundle.manifest.name
         metrics.decode_seconds.observe(time.monotonic() - started)
         metrics.batch_sentences.observe(len(jobs))
         for job, hypotheses in zip(jobs, results, strict=True):
             metrics.queue_seconds.observe(started - job.queued_at)
             metrics.pieces.labels(name, "in").inc(len(job.source))
-            metrics.pieces.labels(name, "out").inc(len(hypotheses[0].pieces))
+            metrics.pieces.labels(name, "out").inc(len(hypotheses[0].pieces) if hypotheses else 0)
+
+
+def gather(futures: Sequence[Future[list[Hypothesis]]]) -> Future[list[list[Hypothesis]]]:
+    """Return one future for all results in order: it wakes who waits once, however many sentences there are.
+
+    It fails with the first failure. What is still queued then, or when it is cancelled, is not decoded for nobody.
+    """
+    gathered: Future[list[list[Hypothesis]]] = Future()
+    remaining = len(futures)
+    lock = threading.RLock()  # cancelling a future settles it in the same thread
+
+    def settle(future: Future[list[Hypothesis]]) -> None:
+        nonlocal remaining
+        with lock:
+            remaining -= 1
+            if gathered.done():
+                return
+            error = future.exception()
+            # Whoever waits may cancel at any moment, but not once it is running.
+            if (error or not remaining) and gathered.set_running_or_notify_cancel():
+                if error:
+                    gathered.set_exception(error)
+                else:
+                    gathered.set_result([f.result() for f in futures])
+
+    def cancel_the_rest(_: Future[list[list[Hypothesis]]]) -> None:
+        for future in futures:
+            future.cancel()
+
+    gathered.add_done_callback(cancel_the_rest)
+    if not futures:
+        gathered.set_result([])
+    for future in futures:
+        future.add_done_callback(settle)
+    return gathered

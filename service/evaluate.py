@@ -13,30 +13,32 @@ from service.translator import Translator
 TEXTS_AT_ONCE = 256
 
 
-def tasks_for(manifest: Manifest, file: Path, columns: str | None, wanted: list[Task]) -> dict[Task, bool]:
+def tasks_for(manifest: Manifest, file: Path, *, columns: str | None, wanted: list[Task]) -> dict[Task, bool]:
     """Return which tasks to score on the file, and whether its columns stand the other way round for each.
 
     ``columns`` as ``de-en`` or ``en``; by default the part of the file's name before ``.tsv``. DataError when neither
     says it, or when no task of the bundle fits.
     """
-    found = re.search(r"\.([a-z-]+)\.tsv(\.xz|\.gz)?$", file.name)
-    languages = columns or (found and found[1])
+    found = re.search(r"\.([A-Za-z-]+)\.tsv(\.xz|\.gz)?$", file.name)
+    languages = (columns or (found[1] if found else "")).lower()
     if not languages:
         raise DataError(f"{file}: its name does not end in LANGUAGES.tsv, as .de-en.tsv or .en.tsv; give --columns")
-    first, _, second = languages.partition("-")
     fitting = {
-        task: task.source != first
-        for task in manifest.tasks
-        if {task.source, task.target} == {first, second or first} and task in (wanted or manifest.tasks)
+        task: is_reversed
+        for task in wanted or manifest.tasks
+        if task in manifest.tasks
+        # Compared whole: a code may hold a hyphen itself.
+        for is_reversed, ends in ((True, (task.target, task.source)), (False, (task.source, task.target)))
+        if languages == "-".join(dict.fromkeys(ends))
     }
     if not fitting:
         raise DataError(f"{manifest.name} has no such task for {languages}: {', '.join(map(str, manifest.tasks))}")
     return fitting
 
 
-def evaluate_bundle(translator: Translator, task: Task, file: Path, reverse: bool) -> Score:
+def evaluate_bundle(translator: Translator, file: Path, *, task: Task, is_reversed: bool) -> Score:
     """Run the task on each source of the file and score the outputs."""
-    rows = [row[1::-1] if reverse else row for row in read_rows(file.name, file.parent)]
+    rows = [row[1::-1] if is_reversed else row for row in read_rows(file.name, file.parent)]
     if not rows:
         raise DataError(f"{file}: is empty")
     outputs = [

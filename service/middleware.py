@@ -1,5 +1,6 @@
 """What happens to every request, whatever its route: limits, metrics and the access log."""
 
+import asyncio
 import logging
 import time
 
@@ -71,7 +72,7 @@ class Observe:
         self.state.requests_in_progress += 1
         try:
             await self.app(scope, receive, watched)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             # The answer to what no handler foresaw is sent by the application's outermost layer, beyond this one.
             status = "500"
             raise

@@ -11,10 +11,10 @@ from model.config import Task
 from service.errors import InvalidRequest
 from service.requests import read_body
 from service.schemas import (
-    BundleInfo,
     ErrorResponse,
     Health,
     Language,
+    ServedBundle,
     SummarizeRequest,
     SummarizeResponse,
     TextRequest,
@@ -136,23 +136,22 @@ async def languages(state: State) -> list[Language]:
     return [
         Language(
             code=code,
-            name=_name(code),
+            name=NAMES.get(code, code),
             targets=sorted({code, *(task.target for task in tasks if task.source == code)}),
         )
         for code in state.languages
     ]
 
 
-def _name(code: str) -> str:
-    # Not Locale.parse, which fails on a language that has a name but no locale, such as Klingon.
-    return str(Locale("en").languages.get(code.replace("-", "_"), code))
+# Not Locale.parse, which fails on a language that has a name but no locale, such as Klingon.
+NAMES = {code.replace("_", "-").lower(): name for code, name in Locale("en").languages.items()}
 
 
 @router.get("/models", response_model_exclude_none=True)
-async def models(state: State) -> list[BundleInfo]:
+async def models(state: State) -> list[ServedBundle]:
     """List the bundles found: what they do and reach, or why they are not served."""
     return [
-        BundleInfo(
+        ServedBundle(
             folder=entry.folder,
             status="ready",
             name=entry.bundle.manifest.name,
@@ -163,7 +162,7 @@ async def models(state: State) -> list[BundleInfo]:
             scores=[score.model_dump(mode="json") for score in entry.bundle.manifest.scores],
         )
         if entry.bundle
-        else BundleInfo(folder=entry.folder, status="failed", error=entry.error)
+        else ServedBundle(folder=entry.folder, status="failed", error=entry.error)
         for entry in state.catalogue.entries
     ]
 

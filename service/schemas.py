@@ -7,8 +7,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 def _is_unicode(text: str) -> str:
     # JSON can spell half of a surrogate pair, which no text holds and no encoder takes.
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds a lone surrogate, which is not Unicode text")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds a lone surrogate, which is not Unicode text") from None
     return text
 
 
@@ -86,7 +88,7 @@ class Language(BaseModel):
     targets: list[str] = Field(examples=[["de", "en"]])
 
 
-class BundleInfo(BaseModel):
+class ServedBundle(BaseModel):
     """A bundle in GET /models: what it is, or why it is not served."""
 
     folder: str

@@ -1,6 +1,7 @@
 """The HTTP server around the application, and how it leaves: SIGTERM finishes what was accepted, then ends with 0."""
 
 import logging
+import os
 import time
 from types import FrameType
 
@@ -39,6 +40,7 @@ class Server(uvicorn.Server):
         del sig, frame
         if self._drain_until is not None:
             self.force_exit = self.should_exit = True
+            self.config.timeout_graceful_shutdown = 0  # from Python 3.12 on, uvicorn would wait for open connections
             return
         self._app.state.service.draining = True
         self._drain_until = time.monotonic() + self._settings.drain_seconds
@@ -55,5 +57,8 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Serve until a signal comes; returns when all that was accepted is answered, or drain_seconds have passed."""
+    # oneDNN keeps what it makes for each shape of a batch it meets, 1,024 of them if nobody says otherwise, and batches
+    # of many lengths filled half a gigabyte. It reads the variable when it first runs.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     Server(settings).run()

@@ -87,7 +87,7 @@ class ServiceState:
         if self._catalogue is None:
             return "loading"
         if not self._catalogue.serving:
-            return f"no bundle in {self.settings.models} can be served"
+            return "no bundle can be served"
         if self.engine_failed:
             return "the engine has stopped"
         return None

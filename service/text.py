@@ -76,7 +76,7 @@ def _best_cut(sentence: str) -> int:
 
 def _gap_in(gap: str, language: str) -> str:
     """Return a gap between two sentences of one line as ``language`` has it; others stay as they are."""
-    if language in WITHOUT_SPACES:
+    if language.partition("-")[0] in WITHOUT_SPACES:
         return "" if gap == " " else gap
     return gap or " "
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 from itertools import islice
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from model.bundle import Bundle
 from model.config import Task
 from model.search import Hypothesis
 from service.catalogue import Catalogue
-from service.engine import Engine
+from service.engine import Engine, gather
 from service.errors import InvalidRequest
 from service.text import Document, pack, split_text
 
@@ -32,19 +33,23 @@ class Translator:
     async def run(self, task: Task, texts: Sequence[str], n_best: int = 1) -> list[Answer]:
         """Translate or summarize texts, all sentences queued together; each answer has 1 to ``n_best`` outputs.
 
-        A text in the target language of a translation is its own translation. InvalidRequest when no bundle does the
-        task; Overloaded and DecodingFailed as from Engine.submit.
+        InvalidRequest when no bundle does the task; Overloaded, NotReady and DecodingFailed as from Engine.submit.
         """
         bundle = self.catalogue.serving.get(task)
         if bundle is None:
             raise InvalidRequest(_not_supported(task))
-        # Tokenizing and joining a long text takes milliseconds that the event loop must not lose.
-        documents, sources = await asyncio.to_thread(_prepare, task, texts, bundle)
+        # Tokenizing, queuing and joining a long text takes milliseconds that the event loop must not lose.
+        documents, decoded = await asyncio.to_thread(self._submit, task, texts, bundle, n_best)
+        hypotheses = await asyncio.wrap_future(decoded)
+        return await asyncio.to_thread(_finish, task, documents, hypotheses, bundle)
+
+    def _submit(
+        self, task: Task, texts: Sequence[str], bundle: Bundle, n_best: int
+    ) -> tuple[list[Document], Future[list[list[Hypothesis]]]]:
+        documents, sources = _prepare(task, texts, bundle)
         decoding = bundle.manifest.decoding
         config = decoding.model_copy(update={"n_best": n_best, "beam_size": max(decoding.beam_size, n_best)})
-        futures = [asyncio.wrap_future(f) for f in self.engine.submit(bundle, sources, config)]
-        hypotheses = await asyncio.gather(*futures)
-        return await asyncio.to_thread(_finish, task, documents, hypotheses, bundle)
+        return documents, gather(self.engine.submit(bundle, sources, config))
 
 
 def _not_supported(task: Task) -> str:

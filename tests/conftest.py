@@ -11,7 +11,7 @@ from model.config import Recipe
 from model.export import export
 from model.network import Seq2Seq
 from model.tokenizer import Tokenizer
-from model.training import train, train_tokenizer
+from model.training import open_training, train_tokenizer
 from tests import reversal
 
 CPU = torch.device("cpu")
@@ -92,6 +92,6 @@ def trained_reversal(tmp_path_factory: pytest.TempPathFactory) -> reversal.Train
         },
     )
     run = folder / "run"
-    train(recipe, data=folder, run=run, resume=False, device=CPU, report=lambda _: None)
+    open_training(recipe, data=folder, run=run, resume=False, device=CPU).train(lambda _: None)
     export(run / "best.pt", folder / "bundle", version="1.0")
     return reversal.Trained(recipe, run, run / "best.pt", folder / "bundle")

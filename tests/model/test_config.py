@@ -99,7 +99,7 @@ def test_a_recipe_that_is_missing_or_not_toml_names_its_file(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("text", "source", "target"),
-    [("translate:de:en", "de", "en"), ("translate:zh-Hans:en", "zh-Hans", "en"), ("summarize:en", "en", "en")],
+    [("translate:de:en", "de", "en"), ("translate:zh-hans:en", "zh-hans", "en"), ("summarize:en", "en", "en")],
 )
 def test_a_task_is_read_and_written_in_one_form(text: str, source: str, target: str) -> None:
     task = Task.parse(text)

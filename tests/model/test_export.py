@@ -7,6 +7,7 @@ import torch
 from model import torchscript
 from model.bundle import NETWORK, load_bundle, load_manifest
 from model.checkpoint import CheckpointError, load_checkpoint, restore_network
+from model.config import DecodingConfig, NetworkConfig, Recipe
 from model.data import pad
 from model.export import ExportError, compare, export
 from model.network import Seq2Seq
@@ -45,7 +46,7 @@ def test_the_scripted_network_computes_what_the_eager_one_does(network: Seq2Seq)
 
 
 def test_compare_accepts_a_network_beside_itself_scripted(network: Seq2Seq) -> None:
-    compare(network, torchscript.load(torchscript.script(network), CPU), 300)
+    compare(network, torchscript.load(torchscript.script(network), CPU), pieces=300)
 
 
 @pytest.mark.parametrize("by", [0.1, float("nan")])
@@ -61,7 +62,7 @@ def test_compare_accepts_a_network_beside_itself_scripted(network: Seq2Seq) -> N
 )
 def test_compare_refuses_a_network_of_which_one_weight_is_off(network: Seq2Seq, name: str, by: float) -> None:
     with pytest.raises(ExportError, match="differs from the eager one"):
-        compare(network, perturb(network, name, by), 300)
+        compare(network, perturb(network, name, by), pieces=300)
 
 
 def test_a_checkpoint_becomes_a_bundle(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -139,3 +140,14 @@ def test_a_checkpoint_that_cannot_be_read_leaves_no_folder(tmp_path: Path) -> No
     with pytest.raises(CheckpointError):
         export(tmp_path / "broken.pt", tmp_path / "bundle", version="1")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_decoding_may_change_after_training_and_the_network_may_not(
+    tiny_checkpoint: Path, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    narrower = tiny_recipe.model_copy(update={"decoding": DecodingConfig(beam_size=1)})
+    assert export(tiny_checkpoint, tmp_path / "new", version="1", recipe=narrower).decoding.beam_size == 1
+    larger = tiny_recipe.model_copy(update={"network": NetworkConfig(hidden_size=64)})
+    with pytest.raises(ExportError, match="other data, network or batches"):
+        export(tiny_checkpoint, tmp_path / "other", version="1", recipe=larger)
+    assert not (tmp_path / "other").exists()

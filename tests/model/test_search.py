@@ -228,7 +228,7 @@ def test_the_n_best_are_different_and_best_first(end_bias: float, alpha: float) 
 
 
 def test_n_best_gives_what_there_is(end_bias: float) -> None:
-    config = DecodingConfig(beam_size=16, n_best=16, max_length=1)
+    config = DecodingConfig(beam_size=16, n_best=16, min_length=0, max_length=1)
     (found,) = make_search(0, end_bias).search([SOURCES[0]], config)
     assert sorted(hypothesis.pieces for hypothesis in found) == [[], [5], [6], [7]]
 

@@ -18,12 +18,11 @@ from model.tokenizer import PAD, Tokenizer
 from model.training import (
     Progress,
     Trainer,
-    _continues,
     cross_entropy,
     learning_rate,
     load_dev_set,
     load_training_set,
-    train,
+    open_training,
     train_tokenizer,
 )
 from model.training_log import TrainingLog
@@ -48,7 +47,9 @@ def kill_at(step: int) -> Callable[[Progress], None]:
 def run_training(
     recipe: Recipe, data: Path, run: Path, *, resume: bool = False, report: Callable[[Progress], None] = lambda _: None
 ) -> Trainer:
-    return train(recipe, data=data, run=run, resume=resume, device=CPU, report=report)
+    trainer = open_training(recipe, data=data, run=run, resume=resume, device=CPU)
+    trainer.train(report)
+    return trainer
 
 
 def read_log(run: Path) -> list[dict[str, str]]:
@@ -228,9 +229,9 @@ def test_a_training_may_go_on_with_other_steps_decoding_and_card_only(tiny_recip
         ("decoding", {"beam_size": 3}),
         ("card", {"limits": "Many."}),
     ):
-        assert _continues(tiny_recipe, with_table(tiny_recipe, table, **changes))
-    assert not _continues(tiny_recipe, tiny_recipe.model_copy(update={"name": "other"}))
-    assert not _continues(tiny_recipe, tiny_recipe.model_copy(update={"corpus": tiny_recipe.corpus[:1]}))
+        assert with_table(tiny_recipe, table, **changes).trains_like(tiny_recipe)
+    assert not tiny_recipe.model_copy(update={"name": "other"}).trains_like(tiny_recipe)
+    assert not tiny_recipe.model_copy(update={"corpus": tiny_recipe.corpus[:1]}).trains_like(tiny_recipe)
 
 
 def test_a_run_that_exists_is_not_overwritten_and_one_that_does_not_is_not_resumed(

@@ -58,15 +58,17 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize(("damage", "error"), DAMAGES.values(), ids=DAMAGES)
 def test_a_bundle_that_cannot_be_used_is_explained_and_the_others_are_served(
-    damage: Callable[[Path], object], error: str, models: Path
+    damage: Callable[[Path], object], error: str, models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(models / "broken")
     found = load_catalogue(models, CPU)
     broken, good = found.entries
     assert (broken.folder, broken.bundle) == ("broken", None)
     assert broken.error
+    assert broken.error.startswith("broken: ")
     assert error in broken.error
-    assert str(models / "broken") in broken.error
+    assert str(models) not in broken.error  # clients read it
+    assert str(models / "broken") in caplog.text
     assert len(broken.error.splitlines()) == 1
     assert good.error is None
     assert found.serving == {TRANSLATE: good.bundle, SUMMARIZE: good.bundle}
@@ -81,7 +83,7 @@ def test_a_bundle_that_fails_when_it_first_runs_is_explained(models: Path, monke
 
     monkeypatch.setattr(catalogue, "warm_up", fail_once)
     broken, good = load_catalogue(models, CPU).entries
-    assert broken.error == f"{models / 'broken'}: failed its warm-up: ZeroDivisionError"
+    assert broken.error == "broken: failed its warm-up: ZeroDivisionError"
     assert good.bundle
 
 
@@ -107,9 +109,10 @@ def test_hidden_folders_and_files_are_no_bundles(models: Path) -> None:
     assert [entry.folder for entry in load_catalogue(models, CPU).entries] == ["good"]
 
 
-def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_explained(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (entry,), serving = load_catalogue(tmp_path / "nowhere", CPU)
-    assert entry == ("nowhere", None, f"{tmp_path / 'nowhere'}: there is no such folder")
+    assert entry == ("nowhere", None, "nowhere: there is no such folder")
+    assert str(tmp_path / "nowhere") in caplog.text
     assert serving == {}
 
 

@@ -89,9 +89,10 @@ def dragoman(
 def assert_one_sentence(ended: Ended, message: str) -> None:
     assert ended.status == 1
     assert ended.out == ""
-    assert ended.err.startswith("dragoman: ")
-    assert message in ended.err
-    assert len(ended.err.splitlines()) == 1
+    *before, sentence = ended.err.splitlines()
+    assert sentence.startswith("dragoman: ")
+    assert message in sentence
+    assert [line for line in before if not line.startswith("reading ")] == []
 
 
 def test_help_names_the_commands(dragoman: Dragoman) -> None:
@@ -173,14 +174,14 @@ def test_a_bundle_that_cannot_be_used_is_told_and_the_others_translate(
     shutil.copytree(reversal_models / "reversal", tmp_path / "good")
     (tmp_path / "broken").mkdir()
     ended = translate(dragoman, tmp_path, b"1\n")
-    assert ended == (0, "1\n", f"dragoman: {tmp_path / 'broken'}: bundle.json is missing\n")
+    assert ended == (0, "1\n", "dragoman: broken: bundle.json is missing\n")
 
 
 def test_without_any_bundle_it_says_where_it_looked(dragoman: Dragoman, tmp_path: Path) -> None:
     ended = translate(dragoman, tmp_path / "nowhere", b"1\n")
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.splitlines() == [
-        f"dragoman: {tmp_path / 'nowhere'}: there is no such folder",
+        "dragoman: nowhere: there is no such folder",
         "dragoman: Translation from de to en is not supported",
     ]
 
@@ -288,7 +289,7 @@ def test_training_leaves_a_checkpoint_that_exports_and_translates(
     monkeypatch.chdir(tmp_path)
     trained = dragoman("train", recipe, "--data", tiny_corpora)
     assert (trained.status, trained.out) == (0, "")
-    assert trained.err.startswith("step 3/3  loss ")
+    assert trained.err.startswith(f"reading {tiny_corpora}\n400 pairs; dropped: {{}}\nstep 3/3  loss ")
     assert "best checkpoint: runs/tiny/best.pt" in trained.err
     assert "\x1b" not in trained.err  # a bar is for terminals
     assert {file.name for file in (tmp_path / "runs/tiny").iterdir()} == {"best.pt", "last.pt", "log.csv", "curves.png"}
@@ -304,7 +305,7 @@ def test_training_goes_on_where_it_stopped_only_when_told_to(
     assert dragoman(*arguments).status == 0
     assert_one_sentence(dragoman(*arguments), "go on with --resume")
     recipe.write_text(RECIPE.format(steps=5))
-    assert dragoman(*arguments, "--resume").err.startswith("step 5/5 ")
+    assert "step 5/5 " in dragoman(*arguments, "--resume").err
     assert load_checkpoint(tmp_path / "run/last.pt").training_state["step"] == 5
 
 

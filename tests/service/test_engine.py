@@ -13,7 +13,7 @@ from torch import Tensor
 from model.bundle import Bundle
 from model.config import DecodingConfig
 from model.search import BeamSearch, Hypothesis
-from service.engine import Engine
+from service.engine import Engine, gather
 from service.errors import DecodingFailed, NotReady, Overloaded
 from service.metrics import Metrics
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle
@@ -156,9 +156,12 @@ def find_nothing(sources: Sequence[Sequence[int]], _: DecodingConfig) -> list[li
     return [[] for _ in sources]
 
 
-@pytest.mark.parametrize("decode", [fail, find_nothing])
+@pytest.mark.parametrize(
+    ("decode", "logged"),
+    [(fail, "decoding 2 sentences with broken failed"), (find_nothing, "broken gave no finite probability")],
+)
 def test_a_search_that_fails_fails_its_own_sentences_and_the_engine_goes_on(
-    decode: Any, engine: Engine, bundle: Bundle, search: GatedSearch, caplog: pytest.LogCaptureFixture
+    decode: Any, logged: str, engine: Engine, bundle: Bundle, search: GatedSearch, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = fake_bundle(GatedSearch(decode), name="broken")
     futures = keep_busy(engine, bundle, search)
@@ -168,8 +171,24 @@ def test_a_search_that_fails_fails_its_own_sentences_and_the_engine_goes_on(
     assert answers(futures) == [[0], [3]]
     for future in failing:
         assert isinstance(future.exception(PATIENCE_SECONDS), DecodingFailed)
-    assert "decoding 2 sentences with broken failed" in caplog.text
+    assert logged in caplog.text
     assert engine.is_alive()
+
+
+def find_only_short_ones(sources: Sequence[Sequence[int]], _: DecodingConfig) -> list[list[Hypothesis]]:
+    return [[Hypothesis(list(source), -1.0, -1.0)] if len(source) < 3 else [] for source in sources]
+
+
+def test_a_sentence_for_which_nothing_is_found_does_not_fail_its_batch_mates(
+    engine: Engine, bundle: Bundle, search: GatedSearch
+) -> None:
+    search.decode = find_only_short_ones
+    futures = keep_busy(engine, bundle, search)
+    short, long, other = engine.submit(bundle, [[1], [2, 2, 2], [3]], CONFIG)
+    search.gate.set()
+    assert answers([*futures, short, other]) == [[0], [1], [3]]
+    assert isinstance(long.exception(PATIENCE_SECONDS), DecodingFailed)
+    assert len(search.batches) == 2
 
 
 class NaNNetwork:
@@ -270,3 +289,52 @@ def test_one_thread_decodes_for_all(engine: Engine, bundle: Bundle) -> None:
     for one in bundles:
         answers(engine.submit(one, [[1]], CONFIG))
     assert names == {"engine"}
+
+
+# gather
+
+
+def hypotheses(piece: int) -> list[Hypothesis]:
+    return [Hypothesis([piece], -1.0, -1.0)]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_gathered_results_come_in_the_order_of_the_futures_once_all_are_there(order: list[int]) -> None:
+    futures: Futures = [Future() for _ in range(3)]
+    gathered = gather(futures)
+    for n in order:
+        assert not gathered.done()
+        futures[n].set_result(hypotheses(n))
+    assert gathered.result(0) == [hypotheses(0), hypotheses(1), hypotheses(2)]
+
+
+def test_nothing_gathered_is_there_at_once() -> None:
+    assert gather([]).result(0) == []
+
+
+def test_what_was_done_before_is_gathered_too() -> None:
+    futures: Futures = [Future()]
+    futures[0].set_result(hypotheses(7))
+    assert gather(futures).result(0) == [hypotheses(7)]
+
+
+def test_the_first_failure_is_that_of_all_and_cancels_what_still_waits() -> None:
+    futures: Futures = [Future() for _ in range(4)]
+    running = futures[1]
+    running.set_running_or_notify_cancel()
+    gathered = gather(futures)
+    futures[2].set_exception(DecodingFailed("first"))
+    assert isinstance(gathered.exception(0), DecodingFailed)
+    assert [future.cancelled() for future in futures] == [True, False, False, True]
+    running.set_exception(DecodingFailed("second"))  # too late, and no harm
+    assert str(gathered.exception(0)) == "first"
+
+
+def test_whoever_gives_up_cancels_what_still_waits() -> None:
+    futures: Futures = [Future() for _ in range(3)]
+    futures[0].set_running_or_notify_cancel()
+    gathered = gather(futures)
+    assert gathered.cancel()
+    assert [future.cancelled() for future in futures] == [False, True, True]
+    futures[0].set_result(hypotheses(0))  # too late, and no harm
+    assert gathered.cancelled()

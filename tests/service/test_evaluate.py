@@ -17,8 +17,9 @@ from tests.service.fakes import GatedSearch, fake_bundle
 
 BACK = Task.parse("translate:en:de")
 CHINESE = Task.parse("translate:zh:en")
+TRADITIONAL = Task.parse("translate:zh-hant:en")
 SEARCH = GatedSearch()
-BUNDLE = fake_bundle(SEARCH, tasks=[str(task) for task in (TRANSLATE, BACK, CHINESE, SUMMARIZE)])
+BUNDLE = fake_bundle(SEARCH, tasks=[str(task) for task in (TRANSLATE, BACK, CHINESE, TRADITIONAL, SUMMARIZE)])
 
 
 @pytest.mark.parametrize(
@@ -26,8 +27,10 @@ BUNDLE = fake_bundle(SEARCH, tasks=[str(task) for task in (TRANSLATE, BACK, CHIN
     [
         ("test.de-en.tsv", None, [], {TRANSLATE: False, BACK: True}),
         ("test.de-en.tsv.xz", None, [], {TRANSLATE: False, BACK: True}),
-        ("test.en-de.tsv.gz", None, [], {TRANSLATE: True, BACK: False}),
+        ("test.EN-DE.tsv.gz", None, [], {TRANSLATE: True, BACK: False}),
         ("tatoeba.2024.zh-en.tsv", None, [], {CHINESE: False}),
+        ("test.zh-hant-en.tsv", None, [], {TRADITIONAL: False}),
+        ("test.en-zh-hant.tsv", None, [], {TRADITIONAL: True}),
         ("abstracts.en.tsv", None, [], {SUMMARIZE: False}),
         ("test.de-en.tsv", None, [BACK], {BACK: True}),
         ("test.de-en.tsv", None, [BACK, SUMMARIZE], {BACK: True}),
@@ -39,13 +42,13 @@ BUNDLE = fake_bundle(SEARCH, tasks=[str(task) for task in (TRANSLATE, BACK, CHIN
 def test_tasks_follow_from_the_columns_that_the_name_or_the_option_tells(
     name: str, columns: str | None, wanted: list[Task], found: dict[Task, bool]
 ) -> None:
-    assert tasks_for(BUNDLE.manifest, Path("folder") / name, columns, wanted) == found
+    assert tasks_for(BUNDLE.manifest, Path("folder") / name, columns=columns, wanted=wanted) == found
 
 
-@pytest.mark.parametrize("name", ["test.tsv", "test.de-en.txt", "de-en.tsv", "test.DE-EN.tsv"])
+@pytest.mark.parametrize("name", ["test.tsv", "test.de-en.txt", "de-en.tsv"])
 def test_a_name_that_tells_no_columns_asks_for_the_option(name: str) -> None:
     with pytest.raises(DataError, match=rf"{name}: .*--columns"):
-        tasks_for(BUNDLE.manifest, Path(name), None, [])
+        tasks_for(BUNDLE.manifest, Path(name), columns=None, wanted=[])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_a_name_that_tells_no_columns_asks_for_the_option(name: str) -> None:
 )
 def test_columns_for_which_nothing_is_trained_are_refused(columns: str, wanted: list[Task]) -> None:
     with pytest.raises(DataError, match=f"fake has no such task for {columns}: translate:de:en, "):
-        tasks_for(BUNDLE.manifest, Path("test.tsv"), columns, wanted)
+        tasks_for(BUNDLE.manifest, Path("test.tsv"), columns=columns, wanted=wanted)
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def test_a_perfect_translation_scores_100_in_either_direction(
 ) -> None:
     file = tmp_path / "test.de-en.tsv"
     file.write_text(ROWS)
-    score = evaluate_bundle(translator, task, file, reverse)
+    score = evaluate_bundle(translator, file, task=task, is_reversed=reverse)
     first_row = ROWS.splitlines()[0].split("\t")
     assert SEARCH.batches[-1][0] == BUNDLE.tokenizer.encode_source(first_row[reverse], task)
     assert (score.task, score.test, score.pairs) == (task, "test.de-en.tsv", 2)
@@ -85,15 +88,15 @@ def test_a_perfect_translation_scores_100_in_either_direction(
 def test_a_wrong_translation_scores_less_and_the_best_reference_counts(translator: Translator, tmp_path: Path) -> None:
     file = tmp_path / "test.tsv"
     file.write_text("abc def ghi jkl\twrong\tlkj ihg fed cba\n")
-    assert evaluate_bundle(translator, TRANSLATE, file, False).values["BLEU"] == pytest.approx(100)
+    assert evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False).values["BLEU"] == pytest.approx(100)
     file.write_text("abc def ghi jkl\twrong\n")
-    assert evaluate_bundle(translator, TRANSLATE, file, False).values["BLEU"] == 0
+    assert evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False).values["BLEU"] == 0
 
 
 def test_a_summary_is_scored_with_rouge(translator: Translator, tmp_path: Path) -> None:
     file = tmp_path / "test.en.tsv"
     file.write_text("abc def\tfed cba\nabc def\tfed\n")
-    values = evaluate_bundle(translator, SUMMARIZE, file, False).values
+    values = evaluate_bundle(translator, file, task=SUMMARIZE, is_reversed=False).values
     assert values == pytest.approx({"ROUGE-1": (100 + 200 / 3) / 2, "ROUGE-2": 50, "ROUGE-L": (100 + 200 / 3) / 2})
 
 
@@ -104,14 +107,14 @@ def test_compressed_files_score_the_same(
     plain, packed = tmp_path / "test.de-en.tsv", tmp_path / f"test.de-en.tsv{suffix}"
     plain.write_text(ROWS)
     packed.write_bytes(compress(ROWS.encode()))  # type: ignore[call-overload]
-    scores = [evaluate_bundle(translator, TRANSLATE, file, False) for file in (plain, packed)]
+    scores = [evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False) for file in (plain, packed)]
     assert scores[0].values == scores[1].values
 
 
 def test_a_file_longer_than_what_is_run_at_once_is_scored_whole(translator: Translator, tmp_path: Path) -> None:
     file = tmp_path / "test.tsv"
     file.write_text("abc def ghi jkl\tlkj ihg fed cba\n" * TEXTS_AT_ONCE + "abc\twrong\n")
-    score = evaluate_bundle(translator, TRANSLATE, file, False)
+    score = evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False)
     assert score.pairs == TEXTS_AT_ONCE + 1
     assert 90 < float(score.values["BLEU"]) < 100
 
@@ -132,4 +135,4 @@ def test_a_file_that_cannot_be_scored_is_named(
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(DataError, match=f"test.tsv.*{message}"):
-        evaluate_bundle(translator, TRANSLATE, file, False)
+        evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False)

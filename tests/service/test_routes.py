@@ -395,7 +395,7 @@ def test_languages_are_listed_with_their_names_and_targets(live: Live) -> None:
 
 
 def test_a_language_is_named_in_english_or_else_by_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    tasks = ["zh:en", "tlh:en", "qq:en", "zh-Hant:en"]
+    tasks = ["zh:en", "tlh:en", "qq:en", "zh-hant:en"]
     serve_fakes(monkeypatch, GatedSearch(), *(f"translate:{task}" for task in tasks))
     with running(local_settings(tmp_path)) as live:
         names = {language["code"]: language["name"] for language in live.client.get("/languages").json()}
@@ -404,7 +404,7 @@ def test_a_language_is_named_in_english_or_else_by_its_code(monkeypatch: pytest.
         "qq": "qq",
         "tlh": "Klingon",
         "zh": "Chinese",
-        "zh-Hant": "Traditional Chinese",
+        "zh-hant": "Traditional Chinese",
     }
 
 
@@ -425,7 +425,7 @@ def test_bundles_are_listed_with_what_they_reach_or_why_they_are_not_served(mixe
         broken, good = live.client.get("/models").json()
         health = live.client.get("/health/ready")
         assert live.metric("dragoman_bundles", state="ready") == live.metric("dragoman_bundles", state="failed") == 1
-    error = f"{mixed_models / 'broken'}: network.ts is missing"
+    error = "broken: network.ts is missing"
     assert broken == {"folder": "broken", "status": "failed", "error": error, "tasks": [], "scores": []}
     assert good.pop("parameters") > 0
     assert good == {
@@ -617,7 +617,7 @@ def test_while_it_loads_it_lives_but_is_not_ready(loading: tuple[Live, threading
 def test_without_any_bundle_it_lives_but_is_not_ready(tmp_path: Path) -> None:
     with running(local_settings(tmp_path), wait_for_networks=False) as live:
         wait_until(lambda: live.client.get("/models").status_code == 200)
-        assert_not_ready(live, f"no bundle in {tmp_path} can be served")
+        assert_not_ready(live, "no bundle can be served")
         assert live.client.get("/languages").json() == live.client.get("/models").json() == []
 
 

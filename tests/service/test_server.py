@@ -107,9 +107,10 @@ def test_sigterm_under_load_finishes_what_was_accepted_and_refuses_what_comes_la
 ) -> None:
     sentences = reversal.random_sentences(8, seed=1)
     with ThreadPoolExecutor(8) as pool, started_gated(gate, reversal_models) as process:
-        accepted = [pool.submit(translate, process.client, sentence) for sentence in sentences]
+        accepted = [pool.submit(translate, process.client, sentences[0])]
         process.wait_for_log("the gate is reached")
-        wait_until(lambda: "in_progress 9.0" in process.client.get("/metrics").text)
+        accepted += [pool.submit(translate, process.client, sentence) for sentence in sentences[1:]]
+        wait_until(lambda: "queued_sentences 7.0" in process.client.get("/metrics").text)
         process.popen.send_signal(signal.SIGTERM)
         wait_until(lambda: process.client.get("/health/ready").status_code == 503)
         refused = translate(process.client)
@@ -193,7 +194,7 @@ def test_a_body_that_is_still_coming_in_is_no_reason_to_stay_longer_than_the_set
         connection.sendall(
             b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nContent-Type: application/json\r\n\r\n{"
         )
-        wait_until(lambda: live.state.requests_in_progress == 1)
+        wait_until(lambda: live.metric("dragoman_requests_in_progress") == 2)
         live.server.handle_exit(signal.SIGTERM, None)
         wait_until(lambda: closed(live))
     assert search.batches == []

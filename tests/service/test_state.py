@@ -76,7 +76,7 @@ def test_without_a_bundle_nothing_is_translated(
     entries: list[Entry], state: ServiceState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(state, entries, monkeypatch)
-    assert state.why_not_ready == "no bundle in models can be served"
+    assert state.why_not_ready == "no bundle can be served"
     assert state.entries == entries
     with pytest.raises(NotReady, match="no bundle"):
         _ = state.translator

@@ -139,6 +139,11 @@ def test_spaces_come_between_sentences_out_of_chinese_and_go_into_it() -> None:
     assert into.join(out_of.sentences, "zh") == chinese
 
 
+@pytest.mark.parametrize("language", ["zh", "zh-hant"])
+def test_a_single_space_goes_whatever_the_script(language: str) -> None:
+    assert Document(["a", "b"], ["", " ", ""]).join(["我", "你"], language) == "我你"
+
+
 @pytest.mark.parametrize("gap", ["  ", "\n", " \n ", "\t", " 42 "])
 def test_into_chinese_only_a_single_space_goes(gap: str) -> None:
     assert Document(["a", "b"], ["", gap, ""]).join(["我", "你"], "zh") == f"我{gap}你"

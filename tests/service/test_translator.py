@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -188,13 +189,18 @@ def test_the_event_loop_is_free_while_the_network_decodes(translator: Translator
 
 
 def test_sentences_of_a_caller_that_gave_up_are_not_decoded(translator: Translator, search: GatedSearch) -> None:
+    async def begin(text: str) -> asyncio.Task[list[Answer]]:
+        task = asyncio.create_task(translator.run(TRANSLATE, [text]))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(bool)  # the one worker has this behind what it does before the sentences wait
+        return task
+
     async def give_up() -> list[Answer]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         search.gate.clear()
-        first = asyncio.create_task(translator.run(TRANSLATE, ["Abc."]))
+        first = await begin("Abc.")
         await asyncio.to_thread(search.wait_for_batches, 1)
-        second = asyncio.create_task(translator.run(TRANSLATE, ["Def. Ghi."]))
-        while not translator.engine._queue:
-            await asyncio.sleep(0)
+        second = await begin("Def. Ghi.")
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
