@@ -36,7 +36,7 @@ class Score(Config):
 
     task: TaskName
     test: str
-    """Name of the file."""
+    """Name of the file after that of its folder, as corpora like to name all their files alike."""
     pairs: int
     values: dict[str, float | str]
     """Metric → value, and signatures."""

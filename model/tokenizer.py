@@ -29,7 +29,8 @@ _LONG_RUN_OF_MARKS = re.compile(f"([{_MARKS}]{{30}})[{_MARKS}]+")
 
 def normalize(text: str) -> str:
     """Return the text in NFC with every run of white space as one space, as the network sees it."""
-    return unicodedata.normalize("NFC", _LONG_RUN_OF_MARKS.sub(r"\1", " ".join(text.split())))
+    words = text.replace("\N{ZERO WIDTH NO-BREAK SPACE}", " ").split()  # it may open a file
+    return unicodedata.normalize("NFC", _LONG_RUN_OF_MARKS.sub(r"\1", " ".join(words)))
 
 
 class Tokenizer:

@@ -224,7 +224,8 @@ def evaluate(
     if as_json:
         sys.stdout.write(json.dumps([score.model_dump(mode="json") for score in scores], indent=2) + "\n")
     else:
-        Console(soft_wrap=True).print(_table(scores))
+        # A pipe has no width; by default rich would cut names to fit 80 columns.
+        Console(width=None if sys.stdout.isatty() else 160).print(_table(scores))
         # Below, as the table would cut them off.
         for signature in dict.fromkeys(v for score in scores for v in score.values.values() if isinstance(v, str)):
             sys.stdout.write(f"{signature}\n")

@@ -70,7 +70,7 @@ class SummarizeResponse(BaseModel):
     summaryText: str | list[str] = Field(examples=["A Network for Everything"])
     alternatives: list[str] | list[list[str]] | None = Field(None, description="Only when asked for")
     parts: int | list[int] | None = Field(
-        None, description="Only when a text was longer than the network reads: in how many parts it was summarized"
+        None, description="Only when a text was longer than the network reads: how many parts have a line each"
     )
 
 

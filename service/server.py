@@ -8,7 +8,7 @@ from types import FrameType
 import uvicorn
 
 from service.app import create_app
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,12 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until a signal comes; returns when all that was accepted is answered, or drain_seconds have passed."""
+    """Serve until a signal comes; returns when all that was accepted is answered, or drain_seconds have passed.
+
+    SettingsError when there is no folder of bundles: it is mistyped, and never ready helps nobody.
+    """
+    if not settings.models.is_dir():
+        raise SettingsError(f"DRAGOMAN_MODELS: there is no folder {settings.models}")
     # oneDNN keeps what it makes for each shape of a batch it meets, 1,024 of them if nobody says otherwise, and batches
     # of many lengths filled half a gigabyte. It reads the variable when it first runs.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")

@@ -67,10 +67,10 @@ def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> tuple[list[Doc
 
     documents = [split_text(text, task.source, fits) for text in texts]
     if task.kind == "summarize":
-        # A summary is of as much as the network can read, not of each sentence; its gaps are those of prose.
+        # A summary is of as much as the network can read, not of each sentence: a headline a line.
         packed = [pack(document.sentences, fits) for document in documents]
         documents = [
-            Document(parts, ["", *[" "] * (len(parts) - 1), ""]) if parts else document
+            Document(parts, ["", *["\n"] * (len(parts) - 1), ""]) if parts else document
             for document, parts in zip(documents, packed, strict=True)
         ]
     return documents, [tokenizer.encode_source(s, task) for document in documents for s in document.sentences]

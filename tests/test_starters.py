@@ -59,7 +59,7 @@ def translate(client: httpx.Client, q: str, source: str, target: str) -> str:
     [
         ("Guten Morgen!", "de", "en", r"(?i)good morning|hello|hi\b"),
         ("我爱吃苹果。", "zh", "en", r"(?i)(like|love|eat).*apple"),
-        ("Good morning!", "en", "de", r"(?i)guten (morgen|tag)|hallo"),
+        ("I like apples.", "en", "de", r"(?i)(mag|liebe|gern).*(apfel|äpfel)"),
         ("I like apples.", "en", "zh", "苹果"),
     ],
 )

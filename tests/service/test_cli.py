@@ -380,7 +380,7 @@ def test_scores_are_shown_as_a_table_with_whole_signatures(dragoman: Dragoman, b
     ended = dragoman("evaluate", bundle, tests / "test.de-en.tsv")
     assert (ended.status, ended.err) == (0, "")
     for metric in ("BLEU", "chrF2"):
-        assert re.search(rf"translate:de:en │ test\.de-en\.tsv │ 12    │ {metric} +│ \d+\.\d", ended.out)
+        assert re.search(rf"translate:de:en │ \S+/test\.de-en\.tsv +│ 12 +│ {metric} +│ \d+\.\d", ended.out)
     signatures = ended.out.splitlines()[-2:]
     assert [re.search(r"^nrefs:1\|case:mixed\|.*\|version:[\d.]+$", line) is not None for line in signatures] == [
         True
@@ -393,8 +393,8 @@ def test_scores_can_be_had_as_json(dragoman: Dragoman, bundle: Path, tests: Path
         for name in ("test.de-en.tsv", "test.en.tsv")
     )
     assert [(s["task"], s["test"], s["pairs"]) for s in translation + summary] == [
-        ("translate:de:en", "test.de-en.tsv", 12),
-        ("summarize:en", "test.en.tsv", 12),
+        ("translate:de:en", f"{tests.name}/test.de-en.tsv", 12),
+        ("summarize:en", f"{tests.name}/test.en.tsv", 12),
     ]
     assert translation[0]["values"]["BLEU"] > 80
     assert translation[0]["values"].keys() == {"BLEU", "chrF2", "BLEU signature", "chrF2 signature"}
@@ -408,7 +408,7 @@ def test_saved_scores_stand_in_manifest_and_card_and_the_bundle_still_loads(
     def save(name: str) -> list[tuple[str, str, int]]:
         assert dragoman("evaluate", bundle, tests / name, "--save").status == 0
         scores = load_bundle(bundle, torch.device("cpu")).manifest.scores
-        return [(str(score.task), score.test, score.pairs) for score in scores]
+        return [(str(score.task), score.test.removeprefix(f"{tests.name}/"), score.pairs) for score in scores]
 
     assert save("test.en.tsv") == [("summarize:en", "test.en.tsv", 12)]
     with (tests / "test.en.tsv").open("a") as file:
@@ -416,7 +416,7 @@ def test_saved_scores_stand_in_manifest_and_card_and_the_bundle_still_loads(
     assert save("test.de-en.tsv") == [("summarize:en", "test.en.tsv", 12), ("translate:de:en", "test.de-en.tsv", 12)]
     # A score of the same task and file is replaced.
     assert save("test.en.tsv") == [("translate:de:en", "test.de-en.tsv", 12), ("summarize:en", "test.en.tsv", 13)]
-    assert "| summarize:en | test.en.tsv | 13 | ROUGE-L | " in (bundle / CARD).read_text()
+    assert f"| summarize:en | {tests.name}/test.en.tsv | 13 | ROUGE-L | " in (bundle / CARD).read_text()
 
 
 def test_scores_that_are_not_saved_leave_the_bundle_as_it_was(dragoman: Dragoman, bundle: Path, tests: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_perfect_translation_scores_100_in_either_direction(
     score = evaluate_bundle(translator, file, task=task, is_reversed=reverse)
     first_row = ROWS.splitlines()[0].split("\t")
     assert SEARCH.batches[-1][0] == BUNDLE.tokenizer.encode_source(first_row[reverse], task)
-    assert (score.task, score.test, score.pairs) == (task, "test.de-en.tsv", 2)
+    assert (score.task, score.test, score.pairs) == (task, f"{tmp_path.name}/test.de-en.tsv", 2)
     assert score.values["BLEU"] == pytest.approx(100)
     assert score.values["chrF2"] == pytest.approx(100)
     assert "version:" in str(score.values["BLEU signature"])

@@ -18,6 +18,8 @@ import pytest
 
 from service import state as state_module
 from service.catalogue import Catalogue, Entry
+from service.server import serve
+from service.settings import SettingsError
 from tests import reversal
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle, wait_until
 from tests.service.live import Live, local_settings, running
@@ -212,3 +214,8 @@ def test_after_drain_seconds_what_still_waits_is_given_up(search: GatedSearch, t
         assert [given_up.result().status_code for given_up in (first, second)] == [500, 500]
         search.gate.set()
     assert len(search.batches) == 1
+
+
+def test_a_folder_of_bundles_that_is_not_there_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"there is no folder .*nowhere"):
+        serve(local_settings(tmp_path / "nowhere"))

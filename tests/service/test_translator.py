@@ -108,7 +108,7 @@ def test_a_summary_is_of_as_much_as_the_network_reads(translator: Translator, se
     short, long = run(translator, SUMMARIZE, ["Abc.\n\nDef. 12. Ghi.", "Aaaaaaaa aa. Bbbbb. Cccccccc ccc.\n\nDdd."])
     assert short == (["Abc. Def. Ghi."[::-1]], 1)
     parts = ["Aaaaaaaa aa. Bbbbb.", "Cccccccc ccc. Ddd."]
-    assert long == ([" ".join(part[::-1] for part in parts)], 2)
+    assert long == (["\n".join(part[::-1] for part in parts)], 2)
     assert [len(source) - 2 for batch in search.batches for source in batch] == [14, *map(len, parts)]
 
 
