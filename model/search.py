@@ -6,7 +6,7 @@ A hypothesis that ends gives up its row, so a beam narrows from beam_size to not
 beam 1 is greedy search, a beam as wide as there are hypotheses is exhaustive search, and late steps are cheap.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -191,7 +191,7 @@ def _expand(rows: Tensor, like: Tensor) -> Tensor:
 
 def search_all(
     search: BeamSearch, sources: Sequence[Sequence[int]], config: DecodingConfig, batch_size: int = 64
-) -> Iterable[tuple[int, list[Hypothesis]]]:
+) -> Iterator[tuple[int, list[Hypothesis]]]:
     """Decode any number of sources in batches of like length; yields (index, hypotheses) as batches finish."""
     order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     for start in range(0, len(order), batch_size):

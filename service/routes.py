@@ -132,12 +132,11 @@ def _shaped_as(body: TextRequest, values: list[Any]) -> Any:
 @router.get("/languages")
 async def languages(state: State) -> list[Language]:
     """List the languages that can be translated from, and into what; a language is always a target of itself."""
-    tasks = [task for task in state.catalogue.serving if task.kind == "translate"]
     return [
         Language(
             code=code,
             name=NAMES.get(code, code),
-            targets=sorted({code, *(task.target for task in tasks if task.source == code)}),
+            targets=sorted({code, *(task.target for task in state.translations if task.source == code)}),
         )
         for code in state.languages
     ]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from model.config import Task
 from service.catalogue import Catalogue, Entry, load_catalogue
 from service.engine import Engine
 from service.errors import NotReady
@@ -67,10 +68,14 @@ class ServiceState:
         return self._catalogue.entries if self._catalogue else []
 
     @property
+    def translations(self) -> list[Task]:
+        """The served translations."""
+        return [task for task in self.catalogue.serving if task.kind == "translate"]
+
+    @property
     def languages(self) -> list[str]:
         """Codes that a served translation has on either side."""
-        tasks = [task for task in self.catalogue.serving if task.kind == "translate"]
-        return sorted({code for task in tasks for code in (task.source, task.target)})
+        return sorted({code for task in self.translations for code in (task.source, task.target)})
 
     @property
     def engine_failed(self) -> bool:
