@@ -1,20 +1,34 @@
 """The encoder-decoder: bidirectional LSTM encoder, LSTM decoder with attention, tied embeddings.
 
-B sentences, S source positions, T target positions, K rows a sentence, R = B * K rows, E embedding size, H hidden
-size, V pieces, Z state size.
+B sentences, S source positions, T target positions, R rows of all sentences, E embedding size, H hidden size, M size
+of the memory, V pieces, Z state size.
 
 The decoder's first layer runs without the context, and its output queries the attention ("GNMT v2"). So in training
 every layer is one fused call over the whole target and attention is one product; ``decode_step`` is the very same
 code over one position.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from model.attention import GeneralAttention
 from model.config import NetworkConfig
+from model.int8 import Int8Product, Linear
 from model.recurrent import BidirectionalLayer, LSTMLayer, reverse_positions
 from model.tokenizer import PAD
+
+
+class Grid(NamedTuple):
+    """Where the rows of a step stand when each sentence has ``width`` places: row r of sentence b at b * width + k.
+
+    Beams differ in width and narrow as hypotheses end. Only attention needs them as a rectangle; all other products,
+    which are most of a step's cost, are over the rows that there are.
+    """
+
+    places: Tensor  # (R)
+    width: int
 
 
 class Encoder(nn.Module):
@@ -25,15 +39,22 @@ class Encoder(nn.Module):
         sizes = [config.embedding_size] + [config.hidden_size] * (config.encoder_layers - 1)
         self.layers = nn.ModuleList(BidirectionalLayer(size, config.hidden_size) for size in sizes)
         self.dropout = nn.Dropout(config.dropout)
+        self.output_bound = float(config.encoder_layers)
+        """Each layer adds at most 1 to what it reads."""
+
+    def quantize(self, bound: float) -> None:
+        """Multiply in int8 from now on, for embeddings whose magnitude is at most ``bound``."""
+        for i, layer in enumerate(self.layers):
+            layer.quantize(bound if i == 0 else float(i))  # type: ignore[operator]
 
     def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Read embedded (B, S, E) with lengths (B) → memory (B, S, H)."""
+        """Read embedded (B, S, E) with lengths (B) → (B, S, H)."""
         reverse = reverse_positions(lengths, embedded.size(1))
-        memory = embedded
+        encoded = embedded
         for i, layer in enumerate(self.layers):
-            outputs = layer(self.dropout(memory), reverse)
-            memory = outputs if i == 0 else outputs + memory
-        return memory
+            outputs = layer(self.dropout(encoded), reverse)
+            encoded = outputs if i == 0 else outputs + encoded
+        return encoded
 
 
 class Decoder(nn.Module):
@@ -48,16 +69,24 @@ class Decoder(nn.Module):
         self.layer_state_size = layers[0].state_size
         self.state_size = self.layer_state_size * config.decoder_layers
         self.attention = GeneralAttention(hidden, hidden)
-        self.output = nn.Linear(2 * hidden, config.embedding_size)
+        self.output = Linear(2 * hidden, config.embedding_size)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, embedded: Tensor, state: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Run all layers over embedded (R, T, E) from state (R, Z), attending to memory (B, S, H) under mask (B, S).
+    def quantize(self, bound: float, context_bound: float) -> None:
+        """Multiply in int8 from now on, for embeddings and contexts of at most these magnitudes."""
+        for i, layer in enumerate(self.layers):
+            layer.quantize(bound if i == 0 else max(float(i), context_bound))  # type: ignore[operator]
+        self.attention.quantize(context_bound)
+        self.output.quantize(max(float(len(self.layers)), context_bound))
 
-        Row r belongs to sentence r // K. Returns features (R, T, E), state (R, Z) and weights (R, T, S).
+    def forward(
+        self, embedded: Tensor, state: Tensor, memory: Tensor, mask: Tensor, grid: Grid | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run all layers over embedded (R, T, E) from state (R, Z), attending to memory (B, S, M) under mask (B, S).
+
+        Row r belongs to sentence r, or to the one that ``grid`` says. Returns features (R, T, E), state (R, Z) and
+        weights (R, T, S).
         """
-        rows, positions = embedded.size(0), embedded.size(1)
-        sentences = memory.size(0)
         states = torch.split(state, self.layer_state_size, dim=-1)
         hidden = embedded
         context = weights = embedded  # TorchScript wants them defined on every path; the first layer sets them
@@ -65,16 +94,25 @@ class Decoder(nn.Module):
         for i, layer in enumerate(self.layers):
             if i == 0:
                 hidden, new_state = layer(self.dropout(embedded), states[i])
-                queries = hidden.reshape(sentences, -1, hidden.size(-1))  # (B, K * T, H)
-                context, weights = self.attention(queries, memory, mask)
-                context = context.reshape(rows, positions, -1)
-                weights = weights.reshape(rows, positions, -1)
+                if grid is None:
+                    context, weights = self.attention(hidden, memory, mask)
+                else:
+                    context, weights = self._attend_in_grid(hidden.squeeze(1), memory, mask, grid)
             else:
                 outputs, new_state = layer(self.dropout(torch.cat((hidden, context), dim=-1)), states[i])
                 hidden = outputs + hidden
             new_states.append(new_state)
         features = torch.tanh(self.output(self.dropout(torch.cat((hidden, context), dim=-1))))
         return features, torch.cat(new_states, dim=-1), weights
+
+    def _attend_in_grid(self, queries: Tensor, memory: Tensor, mask: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+        """Attend with queries (R, H), any number of rows a sentence → context (R, 1, H) and weights (R, 1, S)."""
+        size = queries.size(-1)
+        spread = queries.new_zeros(memory.size(0) * grid.width, size).index_copy(0, grid.places, queries)
+        context, weights = self.attention(spread.view(-1, grid.width, size), memory, mask)
+        context = context.flatten(0, 1).index_select(0, grid.places)
+        weights = weights.flatten(0, 1).index_select(0, grid.places)
+        return context.unsqueeze(1), weights.unsqueeze(1)
 
 
 class Seq2Seq(nn.Module):
@@ -93,42 +131,52 @@ class Seq2Seq(nn.Module):
         self.embedding_scale = config.embedding_size**0.5
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.bridge = nn.Linear(config.hidden_size, self.decoder.state_size)
+        self.bridge = Linear(config.hidden_size, self.decoder.state_size)
         self.output_bias = nn.Parameter(torch.zeros(pieces))
+        self.int8_output = Int8Product()
+
+    def quantize(self) -> None:
+        """Multiply in int8 from now on: for serving on a CPU, never for training. Inputs stay within these bounds."""
+        embedding_bound = float(self.embedding.weight.abs().max()) * self.embedding_scale
+        encoder_bound = self.encoder.output_bound
+        self.encoder.quantize(embedding_bound)
+        self.bridge.quantize(encoder_bound)
+        self.decoder.quantize(embedding_bound, encoder_bound)
+        self.int8_output.pack(self.embedding.weight, self.output_bias, 1.0)
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         """Teacher forcing: source (B, S), lengths (B), target (B, T) shifted right → logits (B, T, V)."""
         memory, mask, state = self.encode(source, lengths)
         features, _, _ = self.decoder(self._embed(target), state, memory, mask)
-        return self._logits(features)
+        return nn.functional.linear(features, self.embedding.weight, self.output_bias)
 
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Read source (B, S) with lengths (B) → memory (B, S, H), mask (B, S), first decoder state (B, Z)."""
-        memory = self.encoder(self._embed(source), lengths)
+        """Read source (B, S) with lengths (B) → memory (B, S, M), mask (B, S), first decoder state (B, Z)."""
+        encoded = self.encoder(self._embed(source), lengths)
         mask = torch.arange(source.size(1), device=source.device).unsqueeze(0) < lengths.unsqueeze(1)  # (B, S)
-        total = (memory * mask.unsqueeze(-1)).sum(dim=1)
+        total = (encoded * mask.unsqueeze(-1)).sum(dim=1)
         state = torch.tanh(self.bridge(total / lengths.unsqueeze(1)))
-        return memory, mask, state
+        return self.decoder.attention.memorize(encoded), mask, state
 
-    def decode_step(self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Advance K rows of each sentence by one piece.
+    def decode_step(
+        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor, places: Tensor, width: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Advance every row by one piece.
 
-        pieces (B, K), state (B, K, Z), memory (B, S, H), mask (B, S) → logits (B, K, V), state (B, K, Z) and
-        attention weights (B, K, S).
+        pieces (R), state (R, Z), memory (B, S, M), mask (B, S); places (R) and width as in Grid → logits (R, V),
+        state (R, Z) and attention weights (R, S).
         """
-        sentences, rows = pieces.size(0), pieces.size(1)
-        embedded = self._embed(pieces.reshape(-1, 1))  # (R, 1, E)
-        features, state, weights = self.decoder(embedded, state.reshape(sentences * rows, -1), memory, mask)
-        logits = self._logits(features.squeeze(1))
-        return (
-            logits.reshape(sentences, rows, -1),
-            state.reshape(sentences, rows, -1),
-            weights.reshape(sentences, rows, -1),
+        features, state, weights = self.decoder(
+            self._embed(pieces).unsqueeze(1), state, memory, mask, Grid(places, width)
         )
+        return self._logits(features.squeeze(1)), state, weights.squeeze(1)
 
     def _embed(self, pieces: Tensor) -> Tensor:
         embedded: Tensor = self.embedding(pieces) * self.embedding_scale
         return embedded
 
     def _logits(self, features: Tensor) -> Tensor:
+        if self.int8_output.is_packed():
+            logits: Tensor = self.int8_output(features)
+            return logits
         return nn.functional.linear(features, self.embedding.weight, self.output_bias)

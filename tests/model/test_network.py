@@ -27,14 +27,31 @@ def network(request: pytest.FixtureRequest) -> Seq2Seq:
 
 def run_steps(network: Seq2Seq, encoded: tuple[Tensor, Tensor, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
     """Decode targets (B, K, T) step by step → logits (B, K, T, V) and weights (B, K, T, S)."""
+    sentences, rows, _ = targets.shape
+    sentence_of = torch.arange(sentences).repeat_interleave(rows)
+    logits, weights = run_rows(network, encoded, targets.flatten(0, 1), sentence_of, torch.arange(len(sentence_of)))
+    return logits.unflatten(0, (sentences, rows)), weights.unflatten(0, (sentences, rows))
+
+
+def run_rows(
+    network: Seq2Seq,
+    encoded: tuple[Tensor, Tensor, Tensor],
+    targets: Tensor,
+    sentence_of: Tensor,
+    places: Tensor,
+    width: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Decode targets (R, T) of the sentences (R) step by step → logits (R, T, V) and weights (R, T, S)."""
     memory, mask, state = encoded
-    state = state.unsqueeze(1).expand(-1, targets.size(1), -1)
+    state = state[sentence_of]
     logits, weights = [], []
     for pieces in targets.unbind(-1):
-        step_logits, state, step_weights = network.decode_step(pieces, state, memory, mask)
+        step_logits, state, step_weights = network.decode_step(
+            pieces, state, memory, mask, places, width or len(places) // len(memory)
+        )
         logits.append(step_logits)
         weights.append(step_weights)
-    return torch.stack(logits, dim=2), torch.stack(weights, dim=2)
+    return torch.stack(logits, dim=1), torch.stack(weights, dim=1)
 
 
 def test_teacher_forcing_equals_decoding_step_by_step(network: Seq2Seq) -> None:
@@ -69,6 +86,20 @@ def test_rows_of_a_sentence_equal_as_many_sentences(network: Seq2Seq) -> None:
     for row in range(5):
         apart = network(pad(SOURCES), LENGTHS, targets[:, row])
         torch.testing.assert_close(together[:, row], apart)
+
+
+@pytest.mark.parametrize("width", [2, 4, 7])
+def test_rows_give_the_same_wherever_they_stand_in_a_grid_of_any_width(network: Seq2Seq, width: int) -> None:
+    sentence_of = torch.tensor([2, 0, 0, 2])  # as many as a search has left of each, in any order; none of sentence 1
+    within = torch.tensor([0, 1, 0, width - 1])
+    targets = torch.randint(4, PIECES, (4, 5), generator=torch.Generator().manual_seed(0))
+    encoded = network.encode(pad(SOURCES), LENGTHS)
+    logits, weights = run_rows(network, encoded, targets, sentence_of, sentence_of * width + within, width)
+    for row, sentence in enumerate(sentence_of.tolist()):
+        source, length = torch.tensor([SOURCES[sentence]]), LENGTHS[sentence : sentence + 1]
+        torch.testing.assert_close(logits[row : row + 1], network(source, length, targets[row : row + 1]))
+        torch.testing.assert_close(weights[row].sum(dim=-1), torch.ones(5))
+        assert (weights[row, :, length:] == 0).all()
 
 
 def test_a_step_attends_to_all_of_its_source_and_nothing_else(network: Seq2Seq) -> None:

@@ -62,3 +62,52 @@ def test_a_bidirectional_layer_over_padded_sentences_equals_pytorchs_over_each_a
     for sentence, length in enumerate(lengths):
         alone, _ = reference(inputs[sentence : sentence + 1, :length])
         torch.testing.assert_close(outputs[sentence, :length], alone[0])
+
+
+@pytest.mark.parametrize("positions", [1, 7])
+def test_a_layer_equals_pytorchs(positions: int) -> None:
+    layer = LSTMLayer(INPUT, HIDDEN)
+    inputs, h, c = torch.randn(3, positions, INPUT), torch.randn(3, HIDDEN), torch.randn(3, HIDDEN)
+    outputs, last = layer(inputs, torch.cat((h, c), dim=-1))
+    expected, (expected_h, expected_c) = layer.lstm(inputs, (h.unsqueeze(0), c.unsqueeze(0)))
+    torch.testing.assert_close(outputs, expected)
+    torch.testing.assert_close(last, torch.cat((expected_h[0], expected_c[0]), dim=-1))
+
+
+@pytest.mark.parametrize("positions", [1, 7])
+@pytest.mark.usefixtures("_int8")
+@torch.no_grad()
+def test_a_layer_in_int8_gives_nearly_what_it_gives_in_float32(positions: int) -> None:
+    layer = LSTMLayer(32, 48)
+    inputs = torch.rand(3, positions, 32) * 4 - 2
+    state = torch.cat((torch.rand(3, 48) * 2 - 1, torch.randn(3, 48)), dim=-1)
+    expected = layer(inputs, state)
+    layer.quantize(2.0)
+    found = layer(inputs, state)
+    assert not torch.equal(found[0], expected[0])
+    torch.testing.assert_close(found, expected, atol=0.02, rtol=0)
+
+
+@pytest.mark.usefixtures("_int8")
+@torch.no_grad()
+def test_a_layer_in_int8_gives_a_row_the_same_bits_in_two_calls_and_in_any_batch() -> None:
+    layer = LSTMLayer(32, 48)
+    layer.quantize(1.0)
+    inputs, state = torch.rand(5, 7, 32) * 2 - 1, torch.rand(5, 96) * 2 - 1
+    outputs, last = layer(inputs, state)
+    between, rest = state[1:3], []
+    for t in range(7):
+        output, between = layer(inputs[1:3, t : t + 1], between)
+        rest.append(output)
+    assert torch.equal(torch.cat(rest, dim=1), outputs[1:3])
+    assert torch.equal(between, last[1:3])
+
+
+@pytest.mark.usefixtures("_int8")
+@torch.no_grad()
+def test_a_bidirectional_layer_in_int8_gives_nearly_what_it_gives_in_float32() -> None:
+    layer = BidirectionalLayer(32, 48)
+    inputs, reverse = torch.rand(3, 9, 32) * 2 - 1, reverse_positions(torch.tensor([9, 1, 4]), 9)
+    expected = layer(inputs, reverse)
+    layer.quantize(1.0)
+    torch.testing.assert_close(layer(inputs, reverse), expected, atol=0.02, rtol=0)

@@ -1,0 +1,75 @@
+"""Matrix products in int8, for serving on a CPU that multiplies int8 in hardware.
+
+R rows, I inputs, O outputs.
+
+PyTorch's dynamic quantization measures one scale over the whole batch, so that what one sentence gets depends on who
+shares its step. What a recurrent network multiplies is bounded by construction, as by tanh, so here inputs are rounded
+to a grid fixed by that bound. Sums of int8 products in int32 are exact: a row's result is the same, bit for bit, in
+any batch.
+"""
+
+from typing import Final, Optional
+
+import torch
+from torch import Tensor, nn
+
+
+class Int8Product(nn.Module):
+    """``x W^T + b`` with one scale for each output of W; nothing until ``pack`` gives it W."""
+
+    LEVELS: Final[int] = 127
+    ZERO_POINT: Final[int] = 128  # inputs are stored unsigned
+
+    # TorchScript has to know the type; it is none that | takes, nor one that mypy knows.
+    packed: Optional[torch.classes.quantized.LinearPackedParamsBase]  # type: ignore[name-defined]  # noqa: UP045
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packed = None
+        self.scale = 1.0
+
+    def pack(self, weight: Tensor, bias: Tensor | None, bound: float) -> None:
+        """Take weight (O, I) and bias (O) for inputs whose magnitude is at most ``bound``."""
+        scales = weight.abs().amax(dim=1).clamp(min=1e-8) / self.LEVELS
+        zeros = torch.zeros(weight.size(0), dtype=torch.long)
+        quantized = torch.quantize_per_channel(weight, scales.to(torch.double), zeros, 0, torch.qint8)
+        self.packed = torch.ops.quantized.linear_prepack(quantized, bias)
+        self.scale = bound / self.LEVELS
+
+    def is_packed(self) -> bool:
+        """Say whether ``pack`` has been called."""
+        return self.packed is not None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Multiply inputs (R, I), float32 → (R, O), float32."""
+        packed = self.packed
+        assert packed is not None
+        product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            inputs, self.scale, self.ZERO_POINT, packed
+        )
+        return product
+
+
+def release(weight: Tensor) -> None:
+    """Free the memory of a weight that is packed, for good."""
+    weight.set_()  # type: ignore[call-overload]
+
+
+class Linear(nn.Linear):
+    """nn.Linear that multiplies in int8 once it is quantized."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias)
+        self.int8 = Int8Product()
+
+    def quantize(self, bound: float) -> None:
+        """Multiply in int8 from now on, for inputs whose magnitude is at most ``bound``."""
+        self.int8.pack(self.weight, self.bias, bound)
+        release(self.weight)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Multiply inputs (..., I) → (..., O)."""
+        if self.int8.is_packed():
+            product: Tensor = self.int8(inputs.reshape(-1, inputs.size(-1)))
+            return product.reshape(inputs.shape[:-1] + product.shape[-1:])
+        return nn.functional.linear(inputs, self.weight, self.bias)
