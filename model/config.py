@@ -152,6 +152,10 @@ class TrainingConfig(Config):
         return self
 
 
+DType = Literal["float32", "bfloat16", "float16", "int8"]
+"""In what a network is served: float16 on a GPU only, int8 on a CPU only."""
+
+
 class DecodingConfig(Config):
     """Beam search: what a bundle does by default, and what one request may ask for."""
 
@@ -159,11 +163,20 @@ class DecodingConfig(Config):
     n_best: int = Field(1, ge=1, le=16)
     length_penalty: float = Field(1.0, ge=0, le=5)
     """Alpha of Wu et al. (2016, section 7): 0 ranks by probability alone, larger favours longer hypotheses."""
+    coverage_penalty: float = Field(0.0, ge=0, le=5)
+    """Beta of the same section: how much a hypothesis loses for source pieces that it never attended to."""
+    no_repeat_ngram: int = Field(0, ge=0, le=16)
+    """A hypothesis never holds the same so many pieces in a row twice; 0 for no such guard."""
+    repetition_penalty: float = Field(1.0, ge=1, le=10)
+    """By what the log-probability of a piece is multiplied that the hypothesis holds already (Keskar et al. 2019)."""
+    prune_threshold: float = Field(3.0, ge=0)
+    """Hypotheses whose log-probability is further than this behind the best are dropped (Freitag & Al-Onaizan 2017);
+    0 drops none, and none are dropped where n_best asks for more than one."""
     min_length: int = Field(1, ge=0)
     """Pieces that a hypothesis has at least, without the end of sentence."""
     max_length_ratio: float = Field(2.0, gt=0)
     max_length_offset: int = Field(10, ge=1)
-    """A hypothesis has at most ``max_length_ratio`` * source pieces + ``max_length_offset`` pieces ..."""
+    """A hypothesis has at most ``max_length_ratio`` * source pieces + ``max_length_offset`` (or min_length) ..."""
     max_length: int = Field(256, ge=1)
     """... and never more than this."""
     max_source_pieces: int | None = Field(None, ge=8)
@@ -176,8 +189,8 @@ class DecodingConfig(Config):
     def _lengths_fit(self) -> Self:
         if self.n_best > self.beam_size:
             raise ValueError(f"n_best {self.n_best} exceeds beam_size {self.beam_size}")
-        if self.min_length > min(self.max_length, self.max_length_offset):
-            raise ValueError(f"min_length {self.min_length} exceeds what the shortest source allows")
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} exceeds max_length {self.max_length}")
         return self
 
 

@@ -1,22 +1,34 @@
 """Beam search over a network's ``encode`` and ``decode_step``, the same for validation, evaluation and serving.
 
-B sentences, K live rows a sentence, V pieces, T pieces so far, S source positions, Z state size.
+B sentences, R live rows of all of them, K places a sentence, C candidates a row, V pieces, S source positions, Z state
+size.
 
-A hypothesis that ends gives up its row, so a beam narrows from beam_size to nothing (Bahdanau et al. 2015's search):
-beam 1 is greedy search, a beam as wide as there are hypotheses is exhaustive search, and late steps are cheap.
+Sentences join and leave a batch between any two steps, each with a beam, limits and penalties of its own. A hypothesis
+that ends gives up its row, so a beam narrows from beam_size to nothing (Bahdanau et al. 2015's search): beam 1 is
+greedy search, a beam as wide as there are hypotheses is exhaustive search, and late steps are cheap. The network's
+products are on its device; what is decided of a few candidates a row is decided on the host, in NumPy.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.config import DecodingConfig
 from model.data import pad
+from model.hypothesis import Ended, Hypothesis, best_penalty, repeated_ngrams, score
+from model.memory import MemoryPool
 from model.tokenizer import END, START
+from model.trellis import ROOT, Floats, Integers, Layer, Node, Trellis
 
 SOURCE_MULTIPLE = 8  # lengths are rounded up to it: oneDNN keeps one primitive for each shape it meets
+MIN_PLACES = 4
+"""Places that every sentence has in attention. From so many on, its matrix products give a row the same bits however
+many other rows there are."""
+BLOCK = 64  # pieces of which the best is looked up first: much faster than to rank all
 
 
 class Network(Protocol):
@@ -25,64 +37,337 @@ class Network(Protocol):
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
 
     def decode_step(
-        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor
+        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor, places: Tensor, width: int
     ) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
-class Hypothesis(NamedTuple):
-    """One finished hypothesis."""
+class Sentence(NamedTuple):
+    """What is to be decoded, and how."""
 
-    pieces: list[int]
-    """Without the end of sentence."""
-    log_probability: float
-    """Natural logarithm, the end of sentence included."""
-    score: float
-    """log_probability divided by the length penalty; what hypotheses are ranked by."""
-
-
-def length_penalty(length: int, alpha: float) -> float:
-    """Return Wu et al. 2016, equation 14, for a hypothesis of ``length`` pieces, the end of sentence included."""
-    return float(((5 + length) / 6) ** alpha)
+    source: Sequence[int]
+    """Framed by the tokenizer."""
+    config: DecodingConfig
+    attention: bool = False
+    """Whether the hypotheses come with what they attended to."""
 
 
-class _Sentence:
-    """What the host keeps of one sentence: its place in the input, its limits and what has ended."""
+class _Slot:
+    """One sentence of the batch: what it may do and what has ended."""
 
-    def __init__(self, index: int, source_pieces: int, config: DecodingConfig) -> None:
-        self.index = index
-        self.max_length = min(
-            config.max_length, int(config.max_length_ratio * source_pieces) + config.max_length_offset
+    def __init__(self, ticket: int, sentence: Sentence, started: int) -> None:
+        config = sentence.config
+        self.ticket = ticket
+        self.sentence = sentence
+        self.config = config
+        self.started = started
+        self.source_length = len(sentence.source)
+        usual = int(config.max_length_ratio * self.source_length) + config.max_length_offset
+        self.max_length = min(config.max_length, max(config.min_length, usual))
+        self.best_penalty = best_penalty(self.max_length, config)
+        self.threshold = config.prune_threshold if config.prune_threshold > 0 and config.n_best == 1 else float("inf")
+        self.wants_weights = sentence.attention or config.coverage_penalty > 0
+        self.is_guarded = config.no_repeat_ngram > 0 or config.repetition_penalty > 1
+        self.ended: list[Ended] = []
+
+    @property
+    def room(self) -> int:
+        """How many rows the beam may still hold."""
+        return self.config.beam_size - len(self.ended)
+
+    @property
+    def to_beat(self) -> float:
+        """The score that a hypothesis must exceed to come among the n best."""
+        if len(self.ended) < self.config.n_best:
+            return float("-inf")
+        return sorted((one.score for one in self.ended), reverse=True)[self.config.n_best - 1]
+
+
+class _Limits(NamedTuple):
+    """What the slots allow, an entry for each; made anew when one of them changes."""
+
+    started: Integers
+    min_length: Integers
+    max_length: Integers
+    room: Integers
+    best_penalty: Floats
+    to_beat: Floats
+    threshold: Floats
+
+    @classmethod
+    def of(cls, slots: Sequence[_Slot]) -> "_Limits":
+        return cls(
+            started=np.array([slot.started for slot in slots]),
+            min_length=np.array([slot.config.min_length for slot in slots]),
+            max_length=np.array([slot.max_length for slot in slots]),
+            room=np.array([slot.room for slot in slots]),
+            best_penalty=np.array([slot.best_penalty for slot in slots]),
+            to_beat=np.array([slot.to_beat for slot in slots]),
+            threshold=np.array([slot.threshold for slot in slots]),
         )
-        self.finished: list[Hypothesis] = []
 
-    def is_done(self, best_live: float, config: DecodingConfig) -> bool:
-        """Say whether no live hypothesis can still come among the n best.
 
-        Log-probabilities only fall, so the best that a live one can reach is what it has, divided by the largest
-        penalty. Exact for length_penalty >= 0.
+class _Rows(NamedTuple):
+    """The hypotheses that the next step extends, (R) each."""
+
+    slots: Integers
+    ranks: Integers  # 0, 1, 2 … within each slot
+    pieces: Integers
+    origins: Integers  # rows of the state they continue
+    totals: Floats
+
+    def parents(self) -> Integers:
+        """Return the rows of the step before that they continue, ROOT for those that begin."""
+        return np.where(self.pieces == START, ROOT, self.origins)
+
+    def only(self, which: NDArray[np.bool_]) -> "_Rows":
+        return _Rows(self.slots[which], self.ranks[which], self.pieces[which], self.origins[which], self.totals[which])
+
+    def followed_by(self, other: "_Rows") -> "_Rows":
+        slots, ranks, pieces, origins = np.concatenate((np.stack(self[:4]), np.stack(other[:4])), axis=1)
+        return _Rows(slots, ranks, pieces, origins, np.concatenate((self.totals, other.totals)))
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+_NO_ROWS = _Rows(_NONE, _NONE, _NONE, _NONE, np.zeros(0))
+
+
+class Batch:
+    """Sentences being decoded, each as if it were alone."""
+
+    def __init__(self, network: Network, special: Tensor, device: torch.device) -> None:
+        self._network = network
+        self._special = special
+        self._device = device
+        self._tickets = 0
+        self._slots: list[_Slot] = []
+        self._rows = _NO_ROWS
+        self._state: Tensor | None = None  # (R of the last step, Z), then the states of who joined since
+        self._pool = MemoryPool()
+        self._trellis = Trellis()
+        self._limits: _Limits | None = None
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def rows(self) -> int:
+        """How many hypotheses the next step extends."""
+        return len(self._rows.slots)
+
+    @torch.inference_mode()
+    def admit(self, sentences: Sequence[Sentence]) -> list[int]:
+        """Encode sentences together and let them join from the next step on; returns a ticket for each.
+
+        When that fails, as for want of memory, the batch is as it was before.
         """
-        if not best_live > float("-inf"):  # no row is alive, or a broken network gave NaN
-            return True
-        if len(self.finished) < config.n_best:
-            return False
-        reachable = best_live / length_penalty(self.max_length + 1, config.length_penalty)
-        return sorted((h.score for h in self.finished), reverse=True)[config.n_best - 1] >= reachable
+        lengths = [len(sentence.source) for sentence in sentences]
+        source = pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE).to(self._device)
+        memory, mask, state = self._network.encode(source, torch.tensor(lengths, device=self._device))
+        if not self._slots:  # whatever was grown for those before is given back
+            self._pool, self._state, self._rows = MemoryPool(), None, _NO_ROWS
+        held = 0 if self._state is None else self._state.size(0)
+        joined = state if self._state is None else torch.cat((self._state, state))
+        self._pool.add(memory, mask, lengths)
+        first, count = len(self._slots), len(sentences)
+        tickets = range(self._tickets, self._tickets + count)
+        self._tickets += count
+        self._slots += [_Slot(t, s, self._trellis.steps) for t, s in zip(tickets, sentences, strict=True)]
+        self._state = joined
+        roots = _Rows(
+            slots=np.arange(first, first + count),
+            ranks=np.zeros(count, dtype=np.int64),
+            pieces=np.full(count, START),
+            origins=np.arange(held, held + count),
+            totals=np.zeros(count),
+        )
+        self._rows = self._rows.followed_by(roots)
+        self._limits = None
+        return list(tickets)
 
-    def ranked(self, config: DecodingConfig) -> list[Hypothesis]:
-        return sorted(self.finished, key=lambda h: -h.score)[: config.n_best]
+    @torch.inference_mode()
+    def drop(self, tickets: set[int]) -> None:
+        """Take sentences out that nobody waits for."""
+        self._leave([index for index, slot in enumerate(self._slots) if slot.ticket in tickets])
+
+    @torch.inference_mode()
+    def step(self) -> list[tuple[int, list[Hypothesis]]]:
+        """Extend every hypothesis by a piece; return who is done, by ticket, with their n best, best first.
+
+        A sentence for which nothing is found, as by a network that gives NaN, comes with an empty list.
+        """
+        rows, state = self._rows, self._state
+        assert state is not None
+        width = max(MIN_PLACES, int(rows.ranks.max()) + 1)
+        pieces, origins, places = self._upload(rows.pieces, rows.origins, rows.slots * width + rows.ranks)
+        memory, mask = self._pool.views()
+        logits, self._state, weights = self._network.decode_step(
+            pieces, state.index_select(0, origins), memory, mask, places, width
+        )
+        keeps_weights = any(slot.wants_weights for slot in self._slots)
+        self._trellis.push(Layer(rows.pieces, rows.parents(), rows.totals, weights if keeps_weights else None))
+        log_probabilities = torch.log_softmax(logits.float(), dim=-1)
+        self._guard(log_probabilities)
+        limits = self._limits = self._limits or _Limits.of(self._slots)
+        self._extend(*self._candidates(log_probabilities, int(limits.room.max())))
+        return self._retire()
+
+    def _upload(self, *arrays: Integers) -> Sequence[Tensor]:
+        stacked = torch.from_numpy(np.stack(arrays))
+        if self._device.type == "cuda":  # from pinned memory a copy does not wait for the step before
+            stacked = stacked.pin_memory()
+        return stacked.to(self._device, non_blocking=True).unbind()
+
+    def _download(self, *tensors: Tensor) -> list[NDArray[np.generic]]:
+        """Copy to the host; the one place where a step waits for its device."""
+        copies = [tensor.to("cpu", non_blocking=True) for tensor in tensors]
+        if self._device.type == "cuda":
+            torch.cuda.current_stream(self._device).synchronize()
+        return [copy.numpy() for copy in copies]
+
+    def _guard(self, log_probabilities: Tensor) -> None:
+        """Make repetition impossible, or less probable, for the rows whose sentence wants that."""
+        for index, slot in enumerate(self._slots):
+            if not slot.is_guarded:
+                continue
+            for row in np.flatnonzero(self._rows.slots == index):
+                held = self._trellis.pieces(Node(self._trellis.steps - 1, int(row)))[1:]
+                log_probabilities[row, sorted(set(held))] *= slot.config.repetition_penalty
+                log_probabilities[row, repeated_ngrams(held, slot.config.no_repeat_ngram)] = float("-inf")
+
+    def _candidates(self, log_probabilities: Tensor, count: int) -> tuple[Floats, Integers]:
+        """Return the log-probability of the end and of each row's ``count`` best pieces, (R, C), and these pieces."""
+        ends = log_probabilities[:, END].clone()
+        log_probabilities.index_fill_(1, self._special, float("-inf"))
+        ends_here, best, best_pieces = self._download(ends, *top_pieces(log_probabilities, count))
+        values = np.empty((best.shape[0], best.shape[1] + 1))
+        values[:, 0], values[:, 1:] = ends_here, best
+        pieces = np.full(values.shape, END)
+        pieces[:, 1:] = best_pieces
+        return values, pieces
+
+    def _extend(self, values: Floats, pieces: Integers) -> None:
+        """Choose among the candidates (R, C): who ends, who lives on."""
+        rows, limits = self._rows, self._limits
+        assert limits is not None
+        totals = rows.totals[:, np.newaxis] + values
+        length = self._trellis.steps - 1 - limits.started  # (B) pieces so far
+        if (is_short := length < limits.min_length).any():
+            totals[is_short[rows.slots], 0] = -np.inf
+        if (is_full := length >= limits.max_length).any():
+            totals[is_full[rows.slots], 1:] = -np.inf
+
+        # As a rectangle of the candidates of each slot, best first: what has not found room, or is no number, is out.
+        row_at = np.zeros((len(self._slots), int(rows.ranks.max()) + 1), dtype=np.int64)
+        row_at[rows.slots, rows.ranks] = np.arange(len(rows.slots))
+        grid = np.full((*row_at.shape, totals.shape[1]), -np.inf)
+        grid[rows.slots, rows.ranks] = totals
+        ranked = grid.reshape(len(self._slots), -1)
+        order = np.argsort(-ranked, axis=1, kind="stable")[:, : int(limits.room.max())]
+        best = np.take_along_axis(ranked, order, axis=1)
+        is_near = best >= best[:, :1] - limits.threshold[:, np.newaxis]
+        has_room = np.arange(best.shape[1]) < limits.room[:, np.newaxis]
+        # Whoever ends without a chance must not cost the others a row.
+        is_chosen = (best > -np.inf) & has_room & is_near & self._can_win(best)
+        has_ended = is_chosen & (order % totals.shape[1] == 0)
+
+        for slot, rank in np.argwhere(has_ended):
+            row = int(row_at[slot, order[slot, rank] // totals.shape[1]])
+            self._end(self._slots[slot], Node(self._trellis.steps - 1, row), float(best[slot, rank]))
+        if has_ended.any():
+            self._limits = _Limits.of(self._slots)
+        is_live = is_chosen & ~has_ended & self._can_win(best)
+        slots, ranks = np.nonzero(is_live)
+        chosen = order[slots, ranks]
+        origins = row_at[slots, chosen // totals.shape[1]]
+        self._rows = _Rows(
+            slots=slots,
+            ranks=np.arange(len(slots)) - np.searchsorted(slots, slots),
+            pieces=pieces[origins, chosen % totals.shape[1]],
+            origins=origins,
+            totals=best[slots, ranks],
+        )
+
+    def _can_win(self, totals: Floats) -> NDArray[np.bool_]:
+        """Say of each total of each slot whether what comes of it may be among the n best.
+
+        Log-probabilities only fall: the best that a hypothesis can reach is what it has over the largest penalty.
+        """
+        assert self._limits is not None
+        able: NDArray[np.bool_] = (
+            totals / self._limits.best_penalty[:, np.newaxis] > self._limits.to_beat[:, np.newaxis]
+        )
+        return able
+
+    def _end(self, slot: _Slot, node: Node, log_probability: float) -> None:
+        attended = self._attended(slot, node) if slot.config.coverage_penalty else None
+        length = node.step - slot.started + 1
+        slot.ended.append(Ended(node, log_probability, score(log_probability, length, attended, slot.config)))
+
+    def _attended(self, slot: _Slot, node: Node) -> NDArray[np.float32]:
+        """Return what each piece of a hypothesis attended to, the end's last: (T, S of its source)."""
+        size = slot.source_length  # the layers' own are as long as the longest of their batch
+        weights = [layer.weights[row, :size] for layer, row in self._trellis.path(node) if layer.weights is not None]
+        return torch.stack(weights[::-1]).float().cpu().numpy()
+
+    def _retire(self) -> list[tuple[int, list[Hypothesis]]]:
+        """Take out and return the sentences that have no live row."""
+        live = set(self._rows.slots.tolist())
+        done = [index for index in range(len(self._slots)) if index not in live]
+        results = [(self._slots[index].ticket, self._ranked(self._slots[index])) for index in done]
+        self._leave(done)
+        self._trellis.forget_before(min((slot.started for slot in self._slots), default=self._trellis.steps))
+        return results
+
+    def _ranked(self, slot: _Slot) -> list[Hypothesis]:
+        best = sorted(slot.ended, key=lambda ended: -ended.score)[: slot.config.n_best]
+        return [self._hypothesis(slot, ended) for ended in best]
+
+    def _hypothesis(self, slot: _Slot, ended: Ended) -> Hypothesis:
+        totals = [float(layer.totals[row]) for layer, row in self._trellis.path(ended.node)][::-1]
+        return Hypothesis(
+            pieces=self._trellis.pieces(ended.node)[1:],
+            log_probability=ended.log_probability,
+            score=ended.score,
+            log_probabilities=np.diff([*totals, ended.log_probability]).tolist(),
+            attention=self._attended(slot, ended.node).tolist() if slot.sentence.attention else None,
+        )
+
+    def _leave(self, indices: Sequence[int]) -> None:
+        """Take slots out with their rows; each place is taken by the last slot, as in the pool."""
+        if not indices:
+            return
+        slot_of = np.arange(len(self._slots))  # of each place, before whom it belongs to now
+        for index in sorted(indices, reverse=True):
+            self._pool.remove(index)
+            self._slots[index] = self._slots[-1]
+            self._slots.pop()
+            slot_of[index] = slot_of[len(self._slots)]
+        moved = np.full(len(slot_of), -1)
+        moved[slot_of[: len(self._slots)]] = np.arange(len(self._slots))
+        slots = moved[self._rows.slots]
+        self._rows = self._rows._replace(slots=slots).only(slots >= 0)
+        self._limits = None
 
 
-class _Beams(NamedTuple):
-    """The batch between two steps; every tensor's first axis is the sentence."""
+def top_pieces(log_probabilities: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the ``count`` best of each row (R, V), best first, and their pieces, (R, count) each.
 
-    pieces: Tensor  # (B, K) the last piece of each row
-    history: Tensor  # (B, K, T)
-    scores: Tensor  # (B, K) log-probabilities, -inf for a row that is not alive
-    state: Tensor  # (B, K, Z)
-    memory: Tensor  # (B, S, H)
-    mask: Tensor  # (B, S)
-    room: Tensor  # (B, 1) how many rows the beam may still hold: beam_size less what has ended
-    max_lengths: Tensor  # (B, 1, 1)
+    The best pieces are in the blocks whose own best are the best: to rank those alone takes a third of the time.
+    """
+    rows, size = log_probabilities.shape
+    blocks = size // BLOCK
+    if blocks <= 2 * count:
+        values, pieces = log_probabilities.topk(min(count, size), dim=1)
+        return values, pieces
+    blocked = log_probabilities[:, : blocks * BLOCK].view(rows, blocks, BLOCK)
+    best_blocks = blocked.amax(dim=-1).topk(count, dim=1).indices  # (R, count)
+    within = torch.arange(BLOCK, device=log_probabilities.device)
+    numbers = (best_blocks.unsqueeze(-1) * BLOCK + within).flatten(1)  # (R, count * BLOCK)
+    if blocks * BLOCK < size:
+        rest = torch.arange(blocks * BLOCK, size, device=log_probabilities.device)
+        numbers = torch.cat((numbers, rest.expand(rows, -1)), dim=1)
+    values, places = log_probabilities.gather(1, numbers).topk(count, dim=1)
+    return values, numbers.gather(1, places)
 
 
 class BeamSearch:
@@ -94,99 +379,20 @@ class BeamSearch:
     def __init__(self, network: Network, special_ids: Sequence[int], device: torch.device) -> None:
         self.network = network
         self.device = device
-        self._forbidden = torch.tensor([i for i in special_ids if i != END], device=device)
+        self._special = torch.tensor(sorted({*special_ids, END}), device=device)
 
-    @torch.inference_mode()
+    def batch(self) -> Batch:
+        """Return an empty batch."""
+        return Batch(self.network, self._special, self.device)
+
     def search(self, sources: Sequence[Sequence[int]], config: DecodingConfig) -> list[list[Hypothesis]]:
         """Decode framed sources together; for each, at most ``n_best`` hypotheses, best first."""
-        sentences = [_Sentence(i, len(source), config) for i, source in enumerate(sources)]
-        results: list[list[Hypothesis]] = [[] for _ in sources]
-        beams = self._start(sources, sentences, config)
-        while sentences:
-            beams, ended = self._step(beams, config)
-            for row, hypothesis in ended:
-                sentences[row].finished.append(hypothesis)
-            best_live = beams.scores.amax(dim=1).tolist()
-            done = [s.is_done(best, config) for s, best in zip(sentences, best_live, strict=True)]
-            for sentence, is_done in zip(sentences, done, strict=True):
-                if is_done:
-                    results[sentence.index] = sentence.ranked(config)
-            if any(done):
-                keep = [row for row, is_done in enumerate(done) if not is_done]
-                sentences = [sentences[row] for row in keep]
-                beams = _Beams(*(tensor[keep] for tensor in beams))
-        return results
-
-    def _start(
-        self, sources: Sequence[Sequence[int]], sentences: Sequence[_Sentence], config: DecodingConfig
-    ) -> _Beams:
-        source = pad(sources, SOURCE_MULTIPLE).to(self.device)
-        lengths = torch.tensor([len(s) for s in sources], device=self.device)
-        memory, mask, state = self.network.encode(source, lengths)
-        count = len(sources)
-        return _Beams(
-            pieces=torch.full((count, 1), START, device=self.device),
-            history=torch.empty((count, 1, 0), dtype=torch.long, device=self.device),
-            scores=torch.zeros((count, 1), device=self.device),
-            state=state.unsqueeze(1),
-            memory=memory,
-            mask=mask,
-            room=torch.full((count, 1), config.beam_size, device=self.device),
-            max_lengths=torch.tensor([s.max_length for s in sentences], device=self.device).view(-1, 1, 1),
-        )
-
-    def _step(self, beams: _Beams, config: DecodingConfig) -> tuple[_Beams, list[tuple[int, Hypothesis]]]:
-        """Extend every live row by a piece; return the beams and what has ended, with its sentence's row."""
-        logits, state, _ = self.network.decode_step(beams.pieces, beams.state, beams.memory, beams.mask)
-        log_probabilities = self._allowed(torch.log_softmax(logits.float(), dim=-1), beams, config)
-        totals = (beams.scores.unsqueeze(-1) + log_probabilities).flatten(1)  # (B, K * V)
-        width = min(int(beams.room.amax()), totals.size(1))
-        scores, candidates = totals.topk(width, dim=1)  # (B, K')
-        beyond = torch.arange(width, device=self.device).unsqueeze(0) >= beams.room
-        scores = scores.masked_fill(beyond, float("-inf"))
-        rows = candidates // logits.size(-1)
-        pieces = candidates % logits.size(-1)
-        history = torch.cat((beams.history.gather(1, _expand(rows, beams.history)), pieces.unsqueeze(-1)), dim=-1)
-
-        has_ended = (pieces == END) & scores.isfinite()
-        ended = self._ended(has_ended, history, scores, config)
-        scores = scores.masked_fill(has_ended, float("-inf"))
-        live = int(scores.isfinite().sum(dim=1).amax())
-        scores, kept = scores.topk(max(live, 1), dim=1)
-        rows = rows.gather(1, kept)
-        return beams._replace(
-            pieces=pieces.gather(1, kept),
-            history=history.gather(1, _expand(kept, history)),
-            scores=scores,
-            room=beams.room - has_ended.sum(dim=1, keepdim=True),
-            state=state.gather(1, _expand(rows, state)),
-        ), ended
-
-    def _allowed(self, log_probabilities: Tensor, beams: _Beams, config: DecodingConfig) -> Tensor:
-        """Take away special pieces, an end before min_length, and all but the end at a sentence's max_length."""
-        length = beams.history.size(-1)
-        log_probabilities[..., self._forbidden] = float("-inf")
-        if length < config.min_length:
-            log_probabilities[..., END] = float("-inf")
-        end = log_probabilities[..., END].clone()
-        log_probabilities = log_probabilities.masked_fill(beams.max_lengths <= length, float("-inf"))
-        log_probabilities[..., END] = end
-        return log_probabilities
-
-    def _ended(
-        self, has_ended: Tensor, history: Tensor, scores: Tensor, config: DecodingConfig
-    ) -> list[tuple[int, Hypothesis]]:
-        penalty = length_penalty(history.size(-1), config.length_penalty)
-        rows = has_ended.nonzero()[:, 0].tolist()
-        return [
-            (row, Hypothesis(pieces[:-1], score, score / penalty))
-            for row, pieces, score in zip(rows, history[has_ended].tolist(), scores[has_ended].tolist(), strict=True)
-        ]
-
-
-def _expand(rows: Tensor, like: Tensor) -> Tensor:
-    """Return row indices (B, K) as an index for ``gather`` along axis 1 of (B, K, N)."""
-    return rows.unsqueeze(-1).expand(-1, -1, like.size(-1))
+        batch = self.batch()
+        tickets = batch.admit([Sentence(source, config) for source in sources])
+        results: dict[int, list[Hypothesis]] = {}
+        while batch:
+            results.update(batch.step())
+        return [results[ticket] for ticket in tickets]
 
 
 def search_all(

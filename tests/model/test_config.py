@@ -57,7 +57,10 @@ def test_the_recipes_that_ship_can_be_read(path: Path) -> None:
         ("[training]\nsteps = 'many'", "training.steps"),
         ("[training]\nsteps = 10\nwarmup_steps = 9\ndecay_steps = 2", "warmup_steps"),
         ("[decoding]\nn_best = 3\nbeam_size = 2", "n_best 3"),
-        ("[decoding]\nmin_length = 11", "min_length 11"),
+        ("[decoding]\nmin_length = 11\nmax_length = 10", "min_length 11"),
+        ("[decoding]\nbeam_size = 17", "decoding.beam_size"),
+        ("[decoding]\nprune_threshold = -1", "decoding.prune_threshold"),
+        ("[decoding]\nrepetition_penalty = 0.9", "decoding.repetition_penalty"),
         ("[filter]\noverlong_source = 'split'", "filter.overlong_source"),
     ],
 )

@@ -1,114 +1,32 @@
-"""Every search is compared with one that is slow and obvious: full enumeration, or a loop that takes the best piece."""
+"""Every search is compared with one that is slow and obvious."""
 
 import math
-from collections.abc import Sequence
-from itertools import product
 
 import pytest
 import torch
-from torch import Tensor
 
 from model import search as search_module
-from model.config import DecodingConfig, NetworkConfig
+from model.config import DecodingConfig
 from model.network import Seq2Seq
-from model.search import BeamSearch, Hypothesis, length_penalty, search_all
-from model.tokenizer import END, PAD, START, UNKNOWN
+from model.search import BLOCK, Sentence, search_all, top_pieces
+from model.tokenizer import END
+from tests.slow_search import (
+    SOURCES,
+    SPECIAL,
+    WORDS,
+    assert_equal,
+    attention,
+    decode,
+    enumerate_all,
+    log_probabilities,
+    make_search,
+    max_length,
+    narrow_the_beam,
+    take_the_best_piece,
+)
 
-CPU = torch.device("cpu")
-TAG = 4
-SPECIAL = [PAD, UNKNOWN, START, END, TAG]
-WORDS = [5, 6, 7]
-PIECES = 8
-SOURCES = [[TAG, 5, 7, END], [TAG, END], [TAG, 6, 6, 5, 7, 5, 5, 6, 7, 6, END], [TAG, 7, END]]
 EXHAUSTIVE = 1000
 """A beam wider than there are hypotheses; beyond what a configuration allows, so set by ``model_copy``."""
-
-
-@pytest.fixture(params=[-3.0, 0.0, 3.0], ids=["rare end", "even", "likely end"])
-def end_bias(request: pytest.FixtureRequest) -> float:
-    """Return how much likelier than by chance an end is."""
-    return float(request.param)
-
-
-def make_network(seed: int, end_bias: float) -> Seq2Seq:
-    """Return a network whose choices are distinct, and depend on source and history."""
-    torch.manual_seed(seed)
-    network = Seq2Seq(NetworkConfig(embedding_size=8, hidden_size=8, dropout=0.0), PIECES).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.normal_(std=0.7)
-        network.output_bias[END] += end_bias
-    return network
-
-
-def make_search(seed: int, end_bias: float) -> BeamSearch:
-    return BeamSearch(make_network(seed, end_bias), SPECIAL, CPU)
-
-
-@torch.inference_mode()
-def log_probabilities(search: BeamSearch, source: Sequence[int], targets: Sequence[Sequence[int]]) -> Tensor:
-    """Return what follows each beginning of N targets of one length, (N, T + 1, V), by teacher forcing."""
-    assert isinstance(search.network, Seq2Seq)
-    count = len(targets)
-    inputs = torch.tensor([[START, *target] for target in targets])
-    logits = search.network(torch.tensor([source] * count), torch.tensor([len(source)] * count), inputs)
-    return torch.log_softmax(logits, dim=-1)
-
-
-def max_length(source: Sequence[int], config: DecodingConfig) -> int:
-    return min(config.max_length, int(config.max_length_ratio * len(source)) + config.max_length_offset)
-
-
-def enumerate_all(search: BeamSearch, source: Sequence[int], config: DecodingConfig) -> list[Hypothesis]:
-    """Return the n best of all hypotheses that there are."""
-    found = []
-    for length in range(config.min_length, max_length(source, config) + 1):
-        targets = [list(target) for target in product(WORDS, repeat=length)]
-        penalty = ((5 + length + 1) / 6) ** config.length_penalty
-        for target, steps in zip(targets, log_probabilities(search, source, targets), strict=True):
-            total = sum(steps[t, piece].item() for t, piece in enumerate([*target, END]))
-            found.append(Hypothesis(target, total, total / penalty))
-    return sorted(found, key=lambda hypothesis: -hypothesis.score)[: config.n_best]
-
-
-def take_the_best_piece(search: BeamSearch, source: Sequence[int], config: DecodingConfig) -> tuple[list[int], float]:
-    """Return greedy search's hypothesis and its log-probability."""
-    target: list[int] = []
-    total = 0.0
-    while True:
-        step = log_probabilities(search, source, [target])[0, -1]
-        allowed = WORDS if len(target) < config.min_length else [*WORDS, END]
-        allowed = [END] if len(target) == max_length(source, config) else allowed
-        best = max(allowed, key=lambda piece: step[piece].item())
-        total += step[best].item()
-        if best == END:
-            return target, total
-        target.append(best)
-
-
-def narrow_the_beam(search: BeamSearch, source: Sequence[int], config: DecodingConfig) -> list[Hypothesis]:
-    """Return what a beam finds that keeps the best extensions of all its rows, and loses a row to each that ends."""
-    live: list[tuple[list[int], float]] = [([], 0.0)]
-    finished: list[Hypothesis] = []
-    for length in range(max_length(source, config) + 1):
-        allowed = [END] if length == max_length(source, config) else WORDS
-        allowed = [*allowed, END] if length >= config.min_length and END not in allowed else allowed
-        extended = [
-            ([*target, piece], total + log_probabilities(search, source, [target])[0, -1, piece].item())
-            for target, total in live
-            for piece in allowed
-        ]
-        extended = sorted(extended, key=lambda row: -row[1])[: config.beam_size - len(finished)]
-        penalty = ((5 + length + 1) / 6) ** config.length_penalty
-        finished += [Hypothesis(t[:-1], total, total / penalty) for t, total in extended if t[-1] == END]
-        live = [(target, total) for target, total in extended if target[-1] != END]
-    return sorted(finished, key=lambda hypothesis: -hypothesis.score)[: config.n_best]
-
-
-def assert_equal(found: Sequence[Hypothesis], expected: Sequence[Hypothesis]) -> None:
-    assert [hypothesis.pieces for hypothesis in found] == [hypothesis.pieces for hypothesis in expected]
-    assert [h.log_probability for h in found] == pytest.approx([h.log_probability for h in expected], abs=1e-4)
-    assert [h.score for h in found] == pytest.approx([h.score for h in expected], abs=1e-4)
 
 
 @pytest.mark.parametrize("n_best", [1, 3, 16])
@@ -119,7 +37,7 @@ def test_a_wide_beam_finds_what_exhaustive_search_finds(
 ) -> None:
     config = DecodingConfig(
         beam_size=16, n_best=n_best, length_penalty=alpha, min_length=min_length, max_length=4, max_length_offset=2
-    ).model_copy(update={"beam_size": EXHAUSTIVE, "max_length_ratio": 0.5})
+    ).model_copy(update={"beam_size": EXHAUSTIVE, "max_length_ratio": 0.5, "prune_threshold": 0.0})
     search = make_search(1, end_bias)
     for source, found in zip(SOURCES, search.search(SOURCES, config), strict=True):
         assert_equal(found, enumerate_all(search, source, config))
@@ -130,10 +48,8 @@ def test_a_wide_beam_finds_what_exhaustive_search_finds(
 def test_beam_1_takes_the_best_piece_at_each_step(end_bias: float, limits: dict[str, int], seed: int) -> None:
     config = DecodingConfig.model_validate({"beam_size": 1, "max_length_offset": 5, "length_penalty": 0.5, **limits})
     search = make_search(seed, end_bias)
-    for source, (found,) in zip(SOURCES, search.search(SOURCES, config), strict=True):
-        pieces, total = take_the_best_piece(search, source, config)
-        score = total / ((5 + len(pieces) + 1) / 6) ** 0.5
-        assert_equal([found], [Hypothesis(pieces, total, score)])
+    for source, found in zip(SOURCES, search.search(SOURCES, config), strict=True):
+        assert_equal(found, take_the_best_piece(search, source, config))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
@@ -167,7 +83,7 @@ def test_stopping_early_changes_no_result(
     config = DecodingConfig(beam_size=4, n_best=n_best, length_penalty=alpha)
     searches = [make_search(seed, end_bias) for seed in range(4)]
     early = [search.search(SOURCES, config) for search in searches]
-    monkeypatch.setattr(search_module._Sentence, "is_done", lambda _self, best_live, _config: best_live == -math.inf)
+    monkeypatch.setattr(search_module._Slot, "to_beat", property(lambda _self: -math.inf))
     for search, found in zip(searches, early, strict=True):
         for hypotheses, expected in zip(found, search.search(SOURCES, config), strict=True):
             assert_equal(hypotheses, expected)
@@ -252,6 +168,54 @@ def test_search_all_of_nothing_is_nothing() -> None:
     assert list(search_all(make_search(0, end_bias=0.0), [], DecodingConfig())) == []
 
 
-@pytest.mark.parametrize(("length", "alpha", "expected"), [(1, 1.0, 1.0), (7, 1.0, 2.0), (7, 2.0, 4.0), (9, 0.0, 1.0)])
-def test_the_length_penalty_is_that_of_the_paper(length: int, alpha: float, expected: float) -> None:
-    assert length_penalty(length, alpha) == pytest.approx(expected)
+# What comes with a hypothesis
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_the_log_probabilities_of_the_pieces_are_those_of_teacher_forcing(end_bias: float, beam_size: int) -> None:
+    search = make_search(6, end_bias)
+    config = DecodingConfig(beam_size=beam_size, n_best=beam_size)
+    for source, found in zip(SOURCES, search.search(SOURCES, config), strict=True):
+        for hypothesis in found:
+            pieces = [*hypothesis.pieces, END]
+            steps = log_probabilities(search, source, [hypothesis.pieces])[0]
+            expected = [steps[t, piece].item() for t, piece in enumerate(pieces)]
+            assert hypothesis.log_probabilities == pytest.approx(expected, abs=1e-4)
+            assert sum(hypothesis.log_probabilities) == pytest.approx(hypothesis.log_probability)
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_the_attention_is_that_of_teacher_forcing(end_bias: float, beam_size: int) -> None:
+    search = make_search(6, end_bias)
+    config = DecodingConfig(beam_size=beam_size, n_best=beam_size)
+    batch = search.batch()
+    tickets = batch.admit([Sentence(source, config, attention=True) for source in SOURCES])
+    results = decode(batch)
+    for source, ticket in zip(SOURCES, tickets, strict=True):
+        for hypothesis in results[ticket]:
+            found = torch.tensor(hypothesis.attention)
+            assert found.shape == (len(hypothesis.pieces) + 1, len(source))
+            torch.testing.assert_close(found.sum(dim=1), torch.ones(len(found)))
+            torch.testing.assert_close(found, attention(search, source, hypothesis.pieces), rtol=1e-4, atol=1e-5)
+
+
+# The best pieces
+
+SIZES = [1, 63, 64, 65, 2 * 5 * BLOCK + BLOCK - 1, 2 * 5 * BLOCK + BLOCK, 2 * 5 * BLOCK + BLOCK + 1, 130 * 5]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_best_pieces_are_those_that_pytorch_finds(size: int, count: int) -> None:
+    torch.manual_seed(size)
+    values = torch.randn(7, size)
+    values[:, ::3] = -math.inf
+    values[0] = -math.inf
+    values[1, : size // 2] = -math.inf
+    values[2, -1] = 9.0  # in what is left over after the last block
+    values[3] = torch.linspace(0, 1, size)  # all of the best in one block
+    best, pieces = top_pieces(values, count)
+    expected = values.topk(min(count, size), dim=1)
+    assert torch.equal(best, expected.values)
+    assert torch.equal(values.gather(1, pieces), best)
+    assert all(len(set(row)) == len(row) for row in pieces.tolist())
