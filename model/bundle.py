@@ -13,13 +13,13 @@ from typing import Literal, NamedTuple, Self
 import torch
 from pydantic import Field, ValidationError, model_validator
 
-from model import torchscript
 from model.atomic import write_atomically
-from model.config import CardConfig, Config, DecodingConfig, NetworkConfig, TaskName, describe_validation_error
+from model.config import CardConfig, Config, DecodingConfig, DType, NetworkConfig, TaskName, describe_validation_error
+from model.precision import load_fastest, load_search
 from model.search import BeamSearch
 from model.tokenizer import Tokenizer, TokenizerError
 
-FORMAT = 1  # raised when an older Dragoman could not read the bundle
+FORMAT = 2  # raised when an older Dragoman could not read the bundle, or this one cannot read older ones
 MANIFEST = "bundle.json"
 NETWORK = "network.ts"
 TOKENIZER = "tokenizer.model"
@@ -38,6 +38,8 @@ class Score(Config):
     test: str
     """Name of the file after that of its folder, as corpora like to name all their files alike."""
     pairs: int
+    dtype: DType
+    """In which it was served."""
     values: dict[str, float | str]
     """Metric → value, and signatures."""
 
@@ -45,7 +47,7 @@ class Score(Config):
 class Manifest(Config):
     """The content of bundle.json."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     version: str
     tasks: list[TaskName] = Field(min_length=1)
@@ -76,6 +78,8 @@ class Bundle(NamedTuple):
     manifest: Manifest
     tokenizer: Tokenizer
     search: BeamSearch
+    dtype: DType
+    """In which it is served."""
 
 
 def checksum(content: bytes) -> str:
@@ -96,13 +100,17 @@ def write_description(folder: Path, manifest: Manifest) -> Manifest:
 def render_card(manifest: Manifest) -> str:
     """Return the model card, in Markdown."""
     rows = [
-        f"| {score.task} | {score.test} | {score.pairs} | {metric} | {value:.1f} |"
+        f"| {score.task} | {score.test} | {score.pairs} | {score.dtype} | {metric} | {value:.1f} |"
         for score in manifest.scores
         for metric, value in score.values.items()
         if isinstance(value, float)
     ]
     signatures = dict.fromkeys(v for score in manifest.scores for v in score.values.values() if isinstance(v, str))
-    table = ["| task | test | pairs | metric | score |", "|---|---|---|---|---|", *rows] if rows else ["Not measured."]
+    table = (
+        ["| task | test | pairs | served in | metric | score |", "|---|---|---|---|---|---|", *rows]
+        if rows
+        else ["Not measured."]
+    )
     card = manifest.card
     parts = [
         f"# {manifest.name} {manifest.version}",
@@ -127,16 +135,22 @@ def load_manifest(folder: Path) -> Manifest:
         found = fields["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{folder}: {MANIFEST} is not a manifest") from error
-    if isinstance(found, int) and found > FORMAT:
-        raise BundleError(f"{folder}: has format {found}, made by a newer Dragoman; this one reads up to {FORMAT}")
+    if isinstance(found, int) and found != FORMAT:
+        age = "a newer" if found > FORMAT else "an older"
+        raise BundleError(
+            f"{folder}: has format {found}, made by {age} Dragoman; this one reads {FORMAT}: export again"
+        )
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:
         raise BundleError(f"{folder}: {MANIFEST}: {describe_validation_error(error)}") from error
 
 
-def load_bundle(folder: Path, device: torch.device) -> Bundle:
-    """Verify and load a bundle; BundleError when a file is missing, altered, or not what the manifest says."""
+def load_bundle(folder: Path, device: torch.device, dtype: DType | None = None) -> Bundle:
+    """Verify and load a bundle, to serve in ``dtype`` or else in whichever is fastest on the device.
+
+    BundleError when a file is missing, altered, or not what the manifest says.
+    """
     manifest = load_manifest(folder)
     contents = {name: _read(folder, name) for name in FILES}
     for name, content in contents.items():
@@ -144,7 +158,7 @@ def load_bundle(folder: Path, device: torch.device) -> Bundle:
             raise BundleError(f"{folder}: {name} is not the file that was exported: its checksum differs")
     try:
         tokenizer = Tokenizer(contents[TOKENIZER])
-        network = torchscript.load(contents[NETWORK], device)
+        search, dtype = _load_network(contents[NETWORK], tokenizer, device, dtype)
     except (TokenizerError, RuntimeError) as error:
         raise BundleError(f"{folder}: cannot be loaded: {str(error).splitlines()[0]}") from error
     if len(tokenizer) != manifest.pieces:
@@ -152,7 +166,15 @@ def load_bundle(folder: Path, device: torch.device) -> Bundle:
     for task in manifest.tasks:
         if not tokenizer.knows(task):
             raise BundleError(f"{folder}: {TOKENIZER} has no tag for the task {task}")
-    return Bundle(manifest, tokenizer, BeamSearch(network, tokenizer.special_ids, device))
+    return Bundle(manifest, tokenizer, search, dtype)
+
+
+def _load_network(
+    archive: bytes, tokenizer: Tokenizer, device: torch.device, dtype: DType | None
+) -> tuple[BeamSearch, DType]:
+    if dtype is None:
+        return load_fastest(archive, tokenizer, device)
+    return load_search(archive, tokenizer, device, dtype), dtype
 
 
 def _read(folder: Path, name: str) -> bytes:

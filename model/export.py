@@ -78,10 +78,12 @@ def compare(eager: Network, scripted: Network, *, pieces: int) -> None:
 def _trace(network: Network, sources: list[list[int]], chosen: torch.Tensor) -> list[torch.Tensor]:
     """Return log-probabilities and attention weights of each step with the pieces ``chosen`` (T, B, K)."""
     memory, mask, state = network.encode(pad(sources), torch.tensor([len(s) for s in sources]))
-    state = state.unsqueeze(1).expand(-1, chosen.size(-1), -1)
+    rows = chosen.size(-1)
+    state = state.repeat_interleave(rows, dim=0)
+    places = torch.arange(len(sources) * rows)
     trace = []
     for pieces in chosen:
-        logits, state, weights = network.decode_step(pieces, state, memory, mask)
+        logits, state, weights = network.decode_step(pieces.flatten(), state, memory, mask, places, rows)
         trace += [torch.log_softmax(logits, dim=-1), weights]
     return trace
 

@@ -1,6 +1,6 @@
 """TorchScript, and all that the project knows of it.
 
-PyTorch deprecates it without a date. Its warnings, and no others, are silenced here.
+PyTorch deprecates it without a date, and quantized tensors too. Their warnings, and no others, are silenced here.
 """
 
 import io
@@ -10,30 +10,42 @@ from contextlib import contextmanager
 
 import torch
 
+from model.config import DType
 from model.network import Seq2Seq
 
-# forward is exported by itself; the two methods that a search calls have to be marked.
-for method in (Seq2Seq.encode, Seq2Seq.decode_step):
+# forward is exported by itself; the methods that a search and a loader call have to be marked.
+for method in (Seq2Seq.encode, Seq2Seq.decode_step, Seq2Seq.quantize):
     torch.jit.export(method)
 
 
 @contextmanager
-def _without_deprecation_warnings() -> Iterator[None]:
+def without_deprecation_warnings() -> Iterator[None]:
+    """Silence what PyTorch says of TorchScript and of quantized tensors, within the block."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated", category=DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", message=r"torch\.quantize_per_tensor, .* are deprecated", category=UserWarning
+        )
         yield
 
 
 def script(network: Seq2Seq) -> bytes:
     """Compile the network with its weights as they are, and return the archive."""
     archive = io.BytesIO()
-    with _without_deprecation_warnings():
+    with without_deprecation_warnings():
         torch.jit.save(torch.jit.script(network), archive)
     return archive.getvalue()
 
 
-def load(archive: bytes, device: torch.device) -> torch.jit.ScriptModule:
-    """Load an archive onto the device for serving in float32; RuntimeError when it is not one."""
-    with _without_deprecation_warnings():
+def load(archive: bytes, device: torch.device, dtype: DType = "float32") -> torch.jit.ScriptModule:
+    """Load an archive onto the device for serving in ``dtype``; RuntimeError when it is not one."""
+    with without_deprecation_warnings():
         module = torch.jit.load(io.BytesIO(archive), map_location=device)  # type: ignore[no-untyped-call]
-    return module.to(torch.float32).eval()  # type: ignore[no-any-return]
+        module.eval()
+        if dtype != "int8":
+            return module.to(getattr(torch, dtype))  # type: ignore[no-any-return]
+        module.to(torch.float32)
+        torch.backends.quantized.engine = "fbgemm"  # the only one that takes a fixed grid and gives float32
+        with torch.no_grad():
+            module.quantize()
+    return module  # type: ignore[no-any-return]

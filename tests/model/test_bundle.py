@@ -1,4 +1,5 @@
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from model import precision
 from model.bundle import (
     CARD,
     FILES,
+    FORMAT,
     MANIFEST,
     NETWORK,
     TOKENIZER,
@@ -19,7 +22,8 @@ from model.bundle import (
     load_manifest,
     write_description,
 )
-from model.config import CardConfig, Task
+from model.config import CardConfig, DecodingConfig, DType, Task
+from model.precision import available
 from tests.reversal import SUMMARIZE, TRANSLATE, Trained, random_sentences
 
 CPU = torch.device("cpu")
@@ -54,6 +58,24 @@ def test_a_bundle_loads_with_what_its_manifest_says(tiny_bundle: Path) -> None:
     assert found
 
 
+@pytest.mark.parametrize("dtype", available(CPU))
+def test_a_bundle_is_served_in_the_type_that_is_asked_for(tiny_bundle: Path, dtype: DType) -> None:
+    bundle = load_bundle(tiny_bundle, CPU, dtype)
+    assert bundle.dtype == dtype
+    source = bundle.tokenizer.encode_source("Birne Apfel", SUMMARIZE)
+    for hypothesis in bundle.search.search([source], DecodingConfig(n_best=5))[0]:
+        assert math.isfinite(hypothesis.score)
+        assert all(math.isfinite(value) for value in hypothesis.log_probabilities)
+
+
+def test_otherwise_it_is_served_in_whichever_was_fastest(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = dict.fromkeys(available(CPU), 2.0)
+    for fastest in seconds:
+        trials = iter({**seconds, fastest: 1.0}.values())
+        monkeypatch.setattr(precision, "_trial_seconds", lambda *_, trials=trials: next(trials))
+        assert load_bundle(tiny_bundle, CPU).dtype == fastest
+
+
 @pytest.mark.parametrize("name", [MANIFEST, *FILES])
 def test_a_missing_file_is_named(tiny_bundle: Path, name: str) -> None:
     (tiny_bundle / name).unlink()
@@ -80,15 +102,17 @@ def test_a_manifest_that_is_none_is_refused(tiny_bundle: Path, content: bytes) -
     assert_refused(tiny_bundle, f"{MANIFEST} is not a manifest")
 
 
-def test_a_newer_format_is_refused_for_that_reason_whatever_else_it_brings(tiny_bundle: Path) -> None:
-    edit_manifest(tiny_bundle, lambda fields: {**fields, "format": 2, "novelty": True})
-    assert_refused(tiny_bundle, "has format 2, made by a newer Dragoman; this one reads up to 1")
+@pytest.mark.parametrize(("format_", "age"), [(FORMAT + 1, "a newer"), (FORMAT - 1, "an older"), (0, "an older")])
+def test_another_format_is_refused_for_that_reason_whatever_else_it_brings(
+    tiny_bundle: Path, format_: int, age: str
+) -> None:
+    edit_manifest(tiny_bundle, lambda fields: {**fields, "format": format_, "novelty": True})
+    assert_refused(tiny_bundle, f"has format {format_}, made by {age} Dragoman; this one reads {FORMAT}: export again")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 0}, "format: "),
         ({"format": "1"}, "format: "),
         ({"novelty": 1}, "novelty: "),
         ({"tasks": []}, "tasks: "),
@@ -131,6 +155,7 @@ def test_scores_go_into_the_manifest_and_the_card_and_the_bundle_still_loads(tin
         task=Task.parse("translate:de:en"),
         test="test.tsv",
         pairs=7,
+        dtype="int8",
         values={"BLEU": 43.54321, "chrF2": 60.0, "BLEU signature": "nrefs:1|tok:13a"},
     )
     manifest = load_manifest(tiny_bundle).model_copy(update={"scores": (score,)})
@@ -140,8 +165,8 @@ def test_scores_go_into_the_manifest_and_the_card_and_the_bundle_still_loads(tin
     assert load_bundle(tiny_bundle, CPU).manifest == written
     assert written.scores == (score,)
     card = (tiny_bundle / CARD).read_text(encoding="utf-8")
-    assert "| translate:de:en | test.tsv | 7 | BLEU | 43.5 |" in card
-    assert "| translate:de:en | test.tsv | 7 | chrF2 | 60.0 |" in card
+    assert "| translate:de:en | test.tsv | 7 | int8 | BLEU | 43.5 |" in card
+    assert "| translate:de:en | test.tsv | 7 | int8 | chrF2 | 60.0 |" in card
     assert card.count("nrefs:1|tok:13a") == 1
     assert "Not measured." not in card
 
@@ -159,7 +184,7 @@ def test_the_card_says_what_the_recipe_says(tiny_bundle: Path) -> None:
 def test_a_bundle_decodes_on_a_gpu_as_on_a_cpu(trained_reversal: Trained) -> None:
     found = []
     for device in (CPU, torch.device("cuda")):
-        bundle = load_bundle(trained_reversal.bundle, device)
+        bundle = load_bundle(trained_reversal.bundle, device, "float32")
         sources = [bundle.tokenizer.encode_source(sentence, TRANSLATE) for sentence in random_sentences(50, seed=9)]
         found.append([h[0].pieces for h in bundle.search.search(sources, bundle.manifest.decoding)])
     assert found[0] == found[1]

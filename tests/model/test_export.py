@@ -39,7 +39,8 @@ def test_the_scripted_network_computes_what_the_eager_one_does(network: Seq2Seq)
     source, lengths = pad([[4, 9, 10, 3], [5, 3]]), torch.tensor([4, 2])
     torch.testing.assert_close(scripted.encode(source, lengths), network.encode(source, lengths))
     memory, mask, state = network.encode(source, lengths)
-    arguments = (torch.tensor([[2, 7, 7], [2, 8, 9]]), state.unsqueeze(1).expand(-1, 3, -1), memory, mask)
+    places, width = torch.tensor([4, 0, 1]), 3
+    arguments = (torch.tensor([2, 7, 9]), state[[1, 0, 0]], memory, mask, places, width)
     torch.testing.assert_close(scripted.decode_step(*arguments), network.decode_step(*arguments))
     target = torch.tensor([[2, 7], [2, 8]])
     torch.testing.assert_close(scripted(source, lengths, target), network(source, lengths, target))
@@ -79,17 +80,17 @@ def test_a_checkpoint_becomes_a_bundle(tiny_checkpoint: Path, tmp_path: Path) ->
 
 
 def test_weights_are_stored_in_bfloat16_and_served_in_float32(tiny_bundle: Path, network: Seq2Seq) -> None:
-    with torchscript._without_deprecation_warnings():
+    with torchscript.without_deprecation_warnings():
         stored = torch.jit.load(tiny_bundle / NETWORK)  # type: ignore[no-untyped-call]
     assert {parameter.dtype for parameter in stored.parameters()} == {torch.bfloat16}
-    served = load_bundle(tiny_bundle, CPU).search.network
+    served = load_bundle(tiny_bundle, CPU, "float32").search.network
     assert isinstance(served, torch.jit.ScriptModule)
     rounded = network.to(torch.bfloat16).to(torch.float32)
     torch.testing.assert_close(dict(served.named_parameters()), dict(rounded.named_parameters()), rtol=0, atol=0)
 
 
 def test_a_bundle_decodes_as_the_rounded_network_of_its_checkpoint(tiny_bundle: Path, network: Seq2Seq) -> None:
-    bundle = load_bundle(tiny_bundle, CPU)
+    bundle = load_bundle(tiny_bundle, CPU, "float32")
     rounded = network.to(torch.bfloat16).to(torch.float32)
     sources = [bundle.tokenizer.encode_source(text, TRANSLATE) for text in ("Birne", "Mango Apfel Kiwi", "我")]
     decoding = bundle.manifest.decoding

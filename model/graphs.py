@@ -1,0 +1,126 @@
+"""A decoder step as CUDA graphs: hundreds of kernel launches become one.
+
+A graph has fixed sizes and fixed addresses, so there is one for each of a few sizes. A step is copied into the smallest
+that holds it, beside padding that reaches nothing.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.search import Network
+
+logger = logging.getLogger(__name__)
+
+ROWS = (8, 32, 128, 320, 640, 1280, 2560)
+POSITIONS = (16, 32, 64, 128, 256, 512)
+WARM_UPS = 4
+"""Runs before a capture: TorchScript compiles in its first ones, which must not be captured."""
+
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+Outputs = tuple[Tensor, Tensor, Tensor]
+
+
+class Sizes(NamedTuple):
+    """Of one graph."""
+
+    rows: int
+    sentences: int
+    positions: int
+    width: int
+
+
+class Graph(NamedTuple):
+    """A captured step."""
+
+    inputs: Inputs  # pieces, state, memory, mask, places
+    outputs: Outputs
+    replay: Callable[[], None]
+
+
+def capture_on_cuda(step: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
+    """Run a step until it is compiled, capture it, and return the tensors it fills and what runs it again."""
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UPS):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        outputs = step()
+    return outputs, graph.replay
+
+
+class GraphedNetwork:
+    """A network on a GPU whose ``decode_step`` is replayed from graphs; a step larger than all of them runs as it is.
+
+    The logits that ``decode_step`` returns are overwritten by the next call.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        capture: Callable[[Callable[[], Outputs]], tuple[Outputs, Callable[[], None]]] = capture_on_cuda,
+    ) -> None:
+        self._network = network
+        self._capture = capture
+        self._graphs: dict[Sizes, Graph | None] = {}
+
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See Network."""
+        return self._network.encode(source, lengths)
+
+    def decode_step(
+        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor, places: Tensor, width: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See Network."""
+        sizes = _sizes(pieces.size(0), memory.size(0), memory.size(1), width)
+        if sizes and sizes not in self._graphs:
+            self._graphs[sizes] = self._make(sizes, state, memory)
+        graph = self._graphs[sizes] if sizes else None
+        if sizes is None or graph is None:
+            return self._network.decode_step(pieces, state, memory, mask, places, width)
+        rows, (sentences, positions, _) = pieces.size(0), memory.shape
+        for given, held in zip((pieces, state), graph.inputs[:2], strict=True):
+            held[:rows].copy_(given)
+        graph.inputs[2][:sentences, :positions].copy_(memory)
+        graph.inputs[3].fill_(False)
+        graph.inputs[3][:sentences, :positions].copy_(mask)
+        # The places of a row count in this width, and those of the graph in its own; padding goes beyond all sentences.
+        graph.inputs[4].fill_(sizes.sentences * sizes.width)
+        graph.inputs[4][:rows].copy_(places // width * sizes.width + places % width)
+        graph.replay()
+        logits, new_state, weights = graph.outputs
+        return logits[:rows], new_state[:rows].clone(), weights[:rows, :positions].clone()
+
+    def _make(self, sizes: Sizes, state: Tensor, memory: Tensor) -> Graph | None:
+        """Capture a step of these sizes; None where that fails, which costs speed and nothing else."""
+        device, sentences = state.device, sizes.sentences + 1  # one more, for the padding
+        inputs: Inputs = (
+            torch.zeros(sizes.rows, dtype=torch.long, device=device),
+            state.new_zeros(sizes.rows, state.size(1)),
+            memory.new_zeros(sentences, sizes.positions, memory.size(2)),
+            torch.zeros(sentences, sizes.positions, dtype=torch.bool, device=device),
+            torch.full((sizes.rows,), sizes.sentences * sizes.width, device=device),
+        )
+        try:
+            outputs, replay = self._capture(lambda: self._network.decode_step(*inputs, sizes.width))
+        except RuntimeError:
+            logger.exception("a step of %s cannot be captured as a CUDA graph and will run without", sizes)
+            return None
+        return Graph(inputs, outputs, replay)
+
+
+def _sizes(rows: int, sentences: int, positions: int, width: int) -> Sizes | None:
+    """Return the smallest sizes that hold a step, None when it is too large for all."""
+    enough_rows = next((size for size in ROWS if size >= max(rows, sentences)), None)
+    enough_positions = next((size for size in POSITIONS if size >= positions), None)
+    if enough_rows is None or enough_positions is None:
+        return None
+    # A place for every row and more would do, but a beam of 16 among beams of 5 is rare: two widths are enough.
+    enough_width = 8 if width <= 8 else 16
+    return Sizes(enough_rows, min(enough_rows, 512), enough_positions, enough_width) if sentences <= 512 else None

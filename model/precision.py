@@ -1,0 +1,65 @@
+"""In which type of number a network is served: what a device can do, and which is fastest there."""
+
+import time
+from random import Random
+
+import torch
+
+from model import torchscript
+from model.config import DecodingConfig, DType
+from model.graphs import GraphedNetwork
+from model.search import BeamSearch, Network
+from model.tokenizer import END, Tokenizer
+
+TRIAL_SENTENCES = 4
+TRIAL_PIECES = 12
+TRIAL_RUNS = 4
+"""Of which the fastest counts: the first two pay for what TorchScript and oneDNN make at first use."""
+
+
+def available(device: torch.device) -> list[DType]:
+    """Return the types that the device computes in, those with instructions of their own first."""
+    if device.type == "cuda":
+        return ["bfloat16", "float16", "float32"] if torch.cuda.is_bf16_supported() else ["float16", "float32"]
+    types: list[DType] = []
+    # Without the instructions FBGEMM adds pairs of products in 16 bits, which overflow.
+    if "fbgemm" in torch.backends.quantized.supported_engines and torch.cpu._is_vnni_supported():
+        types.append("int8")
+    if torch.cpu._is_avx512_bf16_supported():
+        types.append("bfloat16")
+    return [*types, "float32"]
+
+
+def load_search(archive: bytes, tokenizer: Tokenizer, device: torch.device, dtype: DType) -> BeamSearch:
+    """Return a search with the network of an archive; RuntimeError when it is not one."""
+    network: Network = torchscript.load(archive, device, dtype)
+    if device.type == "cuda":
+        network = GraphedNetwork(network)
+    return BeamSearch(network, tokenizer.special_ids, device)
+
+
+def load_fastest(archive: bytes, tokenizer: Tokenizer, device: torch.device) -> tuple[BeamSearch, DType]:
+    """Load an archive in each type and keep the fastest in a short trial; on a GPU the first, as it has the memory.
+
+    RuntimeError when the archive is not one.
+    """
+    types = available(device)
+    if device.type == "cuda":
+        types = types[:1]
+    searches = {dtype: load_search(archive, tokenizer, device, dtype) for dtype in types}
+    fastest = min(types, key=lambda dtype: _trial_seconds(searches[dtype], tokenizer)) if len(types) > 1 else types[0]
+    return searches[fastest], fastest
+
+
+def _trial_seconds(search: BeamSearch, tokenizer: Tokenizer) -> float:
+    random = Random(0)
+    ordinary = sorted(set(range(len(tokenizer))) - set(tokenizer.special_ids))
+    sources = [[*random.choices(ordinary, k=TRIAL_PIECES), END] for _ in range(TRIAL_SENTENCES)]
+    config = DecodingConfig(min_length=TRIAL_PIECES, max_length=TRIAL_PIECES, max_length_offset=TRIAL_PIECES)
+    seconds = []
+    for _ in range(TRIAL_RUNS):
+        started = time.perf_counter()
+        found = search.search(sources, config)
+        seconds.append(time.perf_counter() - started)
+    # Nothing is found fast by a type in which the network gives NaN.
+    return min(seconds) if all(found) else float("inf")
