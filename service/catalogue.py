@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 
 from model.bundle import MANIFEST, Bundle, BundleError, load_bundle
-from model.config import Task
+from model.config import DType, Task
+from service.settings import Settings, choose_device, choose_dtype, share_cores
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +31,15 @@ class Catalogue(NamedTuple):
     serving: dict[Task, Bundle]
 
 
-def load_catalogue(folder: Path, device: torch.device) -> Catalogue:
-    """Load, verify and warm every bundle in the folder; of two that do the same task the first by name serves it."""
+def load_catalogue(settings: Settings) -> Catalogue:
+    """Load, verify and warm every bundle of the folder; of two that do the same task the first by name serves it."""
+    folder, device, dtype = settings.models, choose_device(settings), choose_dtype(settings)
+    torch.set_num_threads(share_cores(settings).for_each)  # as when serving, so that a trial of types is a fair one
     if not folder.is_dir():
         logger.error("%s: there is no such folder", folder)
         return Catalogue([Entry(folder.name, None, f"{folder.name}: there is no such folder")], {})
     candidates = [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
-    entries = [_load(child, device) for child in candidates]
+    entries = [_load(child, device, dtype) for child in candidates]
     serving: dict[Task, Bundle] = {}
     for entry in entries:
         for task in entry.bundle.manifest.tasks if entry.bundle else []:
@@ -48,9 +51,9 @@ def load_catalogue(folder: Path, device: torch.device) -> Catalogue:
     return Catalogue(entries, serving)
 
 
-def _load(folder: Path, device: torch.device) -> Entry:
+def _load(folder: Path, device: torch.device, dtype: DType | None) -> Entry:
     try:
-        bundle = load_bundle(folder, device)
+        bundle = load_bundle(folder, device, dtype)
         warm_up(bundle)
     except BundleError as error:
         logger.error("%s", error)
@@ -58,7 +61,7 @@ def _load(folder: Path, device: torch.device) -> Entry:
     except Exception as error:  # a TorchScript archive can fail in any way when it first runs
         logger.exception("%s: %s failed its warm-up", folder, MANIFEST)
         return Entry(folder.name, None, f"{folder.name}: failed its warm-up: {type(error).__name__}")
-    logger.info("loaded %s %s from %s", bundle.manifest.name, bundle.manifest.version, folder)
+    logger.info("loaded %s %s in %s from %s", bundle.manifest.name, bundle.manifest.version, bundle.dtype, folder)
     return Entry(folder.name, bundle, None)
 
 

@@ -1,186 +1,190 @@
-"""The thread that owns a device: sentences in from any thread, hypotheses out through futures.
+"""The threads that own a device, and the queue in front of them: sentences in from any thread, hypotheses out through
+futures.
 
-There is no timer: a batch is what piled up while the device was busy with the one before.
+On a CPU each thread decodes a batch of its own on a core of its own. Two threads that share each product would wait
+for each other at its end, a thousand times a second, and stand still whenever the HTTP server takes one of their cores.
 """
 
-import logging
 import threading
 import time
-from collections import deque
+from bisect import insort
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import NamedTuple
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
 from model.bundle import Bundle
 from model.config import DecodingConfig
-from model.search import Hypothesis
-from service.errors import DecodingFailed, NotReady, Overloaded
+from model.hypothesis import Hypothesis
+from model.search import Sentence
+from service.admission import InFlight, Load, OneByOne, Policy, Static, Waiting
+from service.errors import NotReady, Overloaded
 from service.metrics import Metrics
+from service.settings import Settings, Threads, choose_device, share_cores
+from service.worker import Job, Worker
 
-logger = logging.getLogger(__name__)
-
-
-FAILED = "The text could not be decoded; the server's log says why"
-
-
-class Job(NamedTuple):
-    """One sentence to decode."""
-
-    bundle: Bundle
-    source: Sequence[int]
-    config: DecodingConfig
-    future: Future[list[Hypothesis]]
-    queued_at: float
+CPU_LIMITS = Load(sentences=8, rows=64, positions=0)
+GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
 
 
 class Engine:
-    """One thread that decodes, and the queue in front of it.
-
-    ``threads`` is how many threads a matrix product may use, None for as many as there are cores.
-    """
+    """Workers, and the queue in front of them. ``limits`` are those of one worker."""
 
     def __init__(
-        self, metrics: Metrics, *, max_batch_sentences: int, max_queued_pieces: int, threads: int | None = None
+        self, metrics: Metrics, *, policy: Policy, limits: Load, threads: Threads, max_queued_pieces: int
     ) -> None:
-        self._metrics = metrics
-        self._max_batch_sentences = max_batch_sentences
+        self.metrics = metrics
+        self._policy = policy
+        self._limits = limits
+        self._for_each = threads.for_each
         self._max_queued_pieces = max_queued_pieces
-        self._threads = threads
-        self._queue: deque[Job] = deque()
+        self._queue: list[Job] = []  # by turn
         self._queued_pieces = 0
+        self._in_flight = [0] * threads.workers
+        self._busy_since: list[float | None] = [None] * threads.workers
+        self._sentence_seconds = [0.0] * threads.workers
         self._closing = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(index,), name=f"engine-{index}", daemon=True)
+            for index in range(threads.workers)
+        ]
         metrics.queued_sentences.set_function(lambda: len(self._queue))
+        metrics.sentences_in_flight.set_function(lambda: sum(self._in_flight))
 
     def start(self) -> None:
         """Begin to decode."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def is_alive(self) -> bool:
-        """Say whether the thread runs."""
-        return self._thread.is_alive()
+        """Say whether all threads run."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def stalled_seconds(self) -> float:
+        """Return how long the step that takes longest has been under way; 0 when the engine waits for work."""
+        now = time.monotonic()
+        return max((now - since for since in self._busy_since if since is not None), default=0.0)
 
     def close(self) -> None:
-        """Refuse new work, finish what was accepted, and end the thread."""
+        """Refuse new work, finish what was accepted, and end the threads."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
 
     def submit(
-        self, bundle: Bundle, sources: Sequence[Sequence[int]], config: DecodingConfig
+        self,
+        bundle: Bundle,
+        sources: Sequence[Sequence[int]],
+        config: DecodingConfig,
+        *,
+        attention: bool = False,
     ) -> list[Future[list[Hypothesis]]]:
-        """Queue framed sources, all or none; each future gives the hypotheses of its source, best first.
+        """Queue framed sources of one request, all or none; each future gives the hypotheses of its source, best first.
 
-        Overloaded when they would exceed the queue, unless it is empty: a request that is within the limits of a
-        request must not be refused for ever. NotReady after close. A future fails with DecodingFailed.
+        A future that is cancelled frees what its source holds before the next step. Overloaded when the queue would be
+        exceeded, unless it is empty: a request that is within the limits of a request must not be refused for ever.
+        NotReady after close. A future fails with DecodingFailed.
         """
         pieces = sum(map(len, sources))
         with self._changed:
             if self._closing:
                 raise NotReady("The service is shutting down")
             if self._queue and self._queued_pieces + pieces > self._max_queued_pieces:
+                self._forget_cancelled()
+            if self._queue and self._queued_pieces + pieces > self._max_queued_pieces:
                 raise Overloaded(f"Too busy: {len(self._queue)} sentences are waiting")
             now = time.monotonic()
-            jobs = [Job(bundle, source, config, Future(), now) for source in sources]
-            self._queue.extend(jobs)
+            pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
+            jobs = [
+                Job(
+                    bundle,
+                    Sentence(source, config, attention),
+                    Future(),
+                    Waiting(now, len(source), config.beam_size),
+                    now + position * pace_seconds,
+                )
+                for position, source in enumerate(sources)
+            ]
+            for job in jobs:
+                insort(self._queue, job, key=lambda job: job.turn)
             self._queued_pieces += pieces
             self._changed.notify_all()
         return [job.future for job in jobs]
 
-    def _run(self) -> None:
-        # In this thread, as OpenMP keeps the number for each thread.
-        if self._threads:
-            torch.set_num_threads(self._threads)
-        while jobs := self._next_batch():
-            self._decode(jobs)
+    def _run(self, index: int) -> None:
+        _name_thread("engine")
+        torch.set_num_threads(self._for_each)  # in this thread, as OpenMP keeps the number for each thread
+        worker = Worker(self.metrics)
+        while (joining := self._next(index, worker)) is not None:
+            self._busy_since[index] = time.monotonic()
+            before = time.thread_time()
+            worker.advance(joining)
+            self.metrics.engine_cpu_seconds.inc(time.thread_time() - before)
+            self._sentence_seconds[index] = worker.sentence_seconds
 
-    def _next_batch(self) -> list[Job]:
-        """Wait for work and take what can share a batch with the oldest sentence; empty when the engine is closed.
-
-        First come, first served: whoever waits for another network keeps its place.
-        """
+    def _next(self, index: int, worker: Worker) -> list[Job] | None:
+        """Return who joins the worker's next step, having waited for work if it has none; None when all is done."""
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._queue or self._closing)
-                if not self._queue:
-                    return []
-                taken = self._take()
-                # A cancelled one must not be answered: setting its result would raise.
-                if jobs := [job for job in taken if job.future.set_running_or_notify_cancel()]:
-                    return jobs
+                load = worker.load
+                self._in_flight[index] = load.sentences
+                joining = self._take(worker, load)
+                if joining or load.sentences:
+                    self._in_flight[index] += len(joining)
+                    return joining
+                if self._closing and not self._queue:
+                    return None
+                self._busy_since[index] = None
+                self._changed.wait(self._policy.window_seconds if self._queue else None)
 
-    def _take(self) -> list[Job]:
-        first = self._queue[0]
-        taken: list[Job] = []
-        passed_over: list[Job] = []
-        while self._queue and len(taken) < self._max_batch_sentences:
-            job = self._queue.popleft()
-            shares = job.bundle is first.bundle and job.config == first.config
-            (taken if shares else passed_over).append(job)
-        self._queue.extendleft(reversed(passed_over))
-        self._queued_pieces -= sum(len(job.source) for job in taken)
-        return taken
+    def _take(self, worker: Worker, load: Load) -> list[Job]:
+        """Take from the queue whom the policy lets in, at most so many that every worker gets an equal part."""
+        if not self._queue:
+            return []
+        limits = worker.limits(self._limits)
+        waiting = [job.waiting for job in self._queue[: limits.sentences + 1]]
+        count = self._policy.admits(waiting, load, limits, worker.join_seconds, time.monotonic())
+        part = -(-(len(self._queue) + sum(self._in_flight)) // len(self._threads))
+        joining = self._queue[: min(count, max(0, part - load.sentences))]
+        del self._queue[: len(joining)]
+        self._queued_pieces -= sum(job.waiting.source_pieces for job in joining)
+        return [job for job in joining if not job.future.cancelled()]
 
-    def _decode(self, jobs: Sequence[Job]) -> None:
-        started = time.monotonic()
-        bundle, config = jobs[0].bundle, jobs[0].config
-        try:
-            results = bundle.search.search([job.source for job in jobs], config)
-        except Exception:
-            logger.exception("decoding %d sentences with %s failed", len(jobs), bundle.manifest.name)
-            for job in jobs:
-                job.future.set_exception(DecodingFailed(FAILED))
-            return
-        for job, hypotheses in zip(jobs, results, strict=True):
-            if hypotheses:
-                job.future.set_result(hypotheses)
-            else:
-                logger.error("%s gave no finite probability for a sentence", bundle.manifest.name)
-                job.future.set_exception(DecodingFailed(FAILED))
-        metrics, name = self._metrics, bundle.manifest.name
-        metrics.decode_seconds.observe(time.monotonic() - started)
-        metrics.batch_sentences.observe(len(jobs))
-        for job, hypotheses in zip(jobs, results, strict=True):
-            metrics.queue_seconds.observe(started - job.queued_at)
-            metrics.pieces.labels(name, "in").inc(len(job.source))
-            metrics.pieces.labels(name, "out").inc(len(hypotheses[0].pieces) if hypotheses else 0)
+    def _forget_cancelled(self) -> None:
+        self._queue = [job for job in self._queue if not job.future.cancelled()]
+        self._queued_pieces = sum(job.waiting.source_pieces for job in self._queue)
 
 
-def gather(futures: Sequence[Future[list[Hypothesis]]]) -> Future[list[list[Hypothesis]]]:
-    """Return one future for all results in order: it wakes who waits once, however many sentences there are.
+def _name_thread(name: str) -> None:
+    """Tell the system the thread's name, for top and the like; Python does from 3.14 on."""
+    with suppress(OSError):
+        Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)
 
-    It fails with the first failure. What is still queued then, or when it is cancelled, is not decoded for nobody.
-    """
-    gathered: Future[list[list[Hypothesis]]] = Future()
-    remaining = len(futures)
-    lock = threading.RLock()  # cancelling a future settles it in the same thread
 
-    def settle(future: Future[list[Hypothesis]]) -> None:
-        nonlocal remaining
-        with lock:
-            remaining -= 1
-            if gathered.done():
-                return
-            error = future.exception()
-            # Whoever waits may cancel at any moment, but not once it is running.
-            if (error or not remaining) and gathered.set_running_or_notify_cancel():
-                if error:
-                    gathered.set_exception(error)
-                else:
-                    gathered.set_result([f.result() for f in futures])
-
-    def cancel_the_rest(_: Future[list[list[Hypothesis]]]) -> None:
-        for future in futures:
-            future.cancel()
-
-    gathered.add_done_callback(cancel_the_rest)
-    if not futures:
-        gathered.set_result([])
-    for future in futures:
-        future.add_done_callback(settle)
-    return gathered
+def make_engine(settings: Settings, metrics: Metrics) -> Engine:
+    """Return the engine that the settings ask for."""
+    is_gpu = choose_device(settings).type == "cuda"
+    usual = GPU_LIMITS if is_gpu else CPU_LIMITS
+    policies: dict[str, Policy] = {
+        "in-flight": InFlight(),
+        "static-10ms": Static(window_seconds=0.010),
+        "static": Static(),
+        "one-by-one": OneByOne(),
+    }
+    return Engine(
+        metrics,
+        policy=policies[settings.policy],
+        limits=Load(
+            settings.max_batch_sentences or usual.sentences,
+            settings.max_batch_rows or usual.rows,
+            settings.max_batch_positions,
+        ),
+        threads=share_cores(settings),
+        max_queued_pieces=settings.max_queued_pieces,
+    )

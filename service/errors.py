@@ -42,6 +42,12 @@ class Overloaded(ServiceError):
     retry_after_seconds = 1
 
 
+class DeadlineExceeded(ServiceError):
+    """The time that the request or the service allows has passed; the work was given up."""
+
+    status = 504
+
+
 class DecodingFailed(ServiceError):
     """The engine could not decode; the trace is in the log."""
 

@@ -46,5 +46,8 @@ def evaluate_bundle(translator: Translator, file: Path, *, task: Task, is_revers
         for start in range(0, len(rows), TEXTS_AT_ONCE)
         for output in run_in_bulk(translator, task, [row[0] for row in rows[start : start + TEXTS_AT_ONCE]])
     ]
+    dtype = translator.catalogue.serving[task].dtype
     values = score(task, outputs, [row[1:] for row in rows])
-    return Score(task=task, test=f"{file.resolve().parent.name}/{file.name}", pairs=len(rows), values=values)
+    return Score(
+        task=task, test=f"{file.resolve().parent.name}/{file.name}", pairs=len(rows), dtype=dtype, values=values
+    )

@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+STEP_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 1.0)
+COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
 class Metrics:
@@ -30,21 +32,44 @@ class Metrics:
         )
         self.queue_seconds = Histogram(
             "dragoman_queue_seconds",
-            "Time that a sentence waits for its batch",
+            "Time that a sentence waits until it joins those that are being decoded",
             buckets=SECONDS,
             registry=self.registry,
         )
         self.decode_seconds = Histogram(
-            "dragoman_decode_seconds", "Time to decode a batch", buckets=SECONDS, registry=self.registry
-        )
-        self.batch_sentences = Histogram(
-            "dragoman_batch_sentences",
-            "Sentences decoded together",
-            buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+            "dragoman_decode_seconds",
+            "Time from when a sentence joins until it is done",
+            buckets=SECONDS,
             registry=self.registry,
         )
+        self.encode_seconds = Histogram(
+            "dragoman_encode_seconds",
+            "Time that encoding who joins takes from those that are being decoded",
+            buckets=STEP_SECONDS,
+            registry=self.registry,
+        )
+        self.step_seconds = Histogram(
+            "dragoman_step_seconds", "Time of a decoder step", buckets=STEP_SECONDS, registry=self.registry
+        )
+        self.step_sentences = Histogram(
+            "dragoman_step_sentences", "Sentences that share a decoder step", buckets=COUNTS, registry=self.registry
+        )
+        self.step_rows = Histogram(
+            "dragoman_step_rows", "Hypotheses that share a decoder step", buckets=COUNTS, registry=self.registry
+        )
         self.queued_sentences = Gauge(
-            "dragoman_queued_sentences", "Sentences that wait for a batch", registry=self.registry
+            "dragoman_queued_sentences", "Sentences that wait to be decoded", registry=self.registry
+        )
+        self.sentences_in_flight = Gauge(
+            "dragoman_sentences_in_flight", "Sentences that are being decoded", registry=self.registry
+        )
+        self.dropped_sentences = Counter(
+            "dragoman_dropped_sentences",
+            "Sentences given up in the middle, as their client left or their time was over",
+            registry=self.registry,
+        )
+        self.engine_cpu_seconds = Counter(
+            "dragoman_engine_cpu_seconds", "Processor time of the threads that decode", registry=self.registry
         )
         self.pieces = Counter(
             "dragoman_pieces", "Pieces read and written", ["bundle", "direction"], registry=self.registry

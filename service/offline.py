@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from model.config import Task
 from service.catalogue import Catalogue
-from service.engine import Engine
+from service.engine import make_engine
 from service.metrics import Metrics
 from service.settings import Settings
 from service.translator import Translator
@@ -15,12 +15,7 @@ from service.translator import Translator
 @contextmanager
 def open_translator(catalogue: Catalogue, settings: Settings) -> Iterator[Translator]:
     """Run an engine for the catalogue for as long as the block."""
-    engine = Engine(
-        Metrics(),
-        max_batch_sentences=settings.max_batch_sentences,
-        max_queued_pieces=settings.max_queued_pieces,
-        threads=settings.threads,
-    )
+    engine = make_engine(settings, Metrics())
     engine.start()
     try:
         yield Translator(catalogue, engine)

@@ -1,17 +1,21 @@
 """A request's fields, out of whichever form the client sent: JSON, urlencoded, multipart or the query string."""
 
+import asyncio
 import json
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from service.errors import InvalidRequest, describe_invalid_fields
 
 MAX_FORM_FIELDS = 100
 
 Body = TypeVar("Body", bound=BaseModel)
+Result = TypeVar("Result")
 
 
 async def read_body(request: Request, model: type[Body]) -> Body:
@@ -58,3 +62,23 @@ def _urlencoded(body: bytes) -> dict[str, Any]:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS))
     except ValueError as error:
         raise InvalidRequest("Invalid form: not urlencoded UTF-8, or too many fields") from error
+
+
+async def unless_client_leaves(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Do the work for a request whose body has been read; cancelled, with ClientDisconnect, when the client leaves."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnect(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            leaving.result()  # raises what is wrong with the rest of a body that no one read, as its size
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -8,12 +8,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from model.config import Task
+from model.tokenizer import END
 from service.errors import InvalidRequest
-from service.requests import read_body
+from service.requests import read_body, unless_client_leaves
 from service.schemas import (
+    DECODING_FIELDS,
     ErrorResponse,
     Health,
     Language,
+    SentenceDetails,
     ServedBundle,
     SummarizeRequest,
     SummarizeResponse,
@@ -21,14 +24,15 @@ from service.schemas import (
     TranslateRequest,
     TranslateResponse,
 )
+from service.settings import Settings
 from service.state import ServiceState
-from service.translator import Answer
+from service.translator import Answer, Options, Translator
 
 router = APIRouter()
 
 
-def get_state(request: Request) -> ServiceState:
-    """Return what the application made at its start."""
+async def get_state(request: Request) -> ServiceState:
+    """Return what the application made at its start; async, as FastAPI would run another in a thread."""
     state: ServiceState = request.app.state.service
     return state
 
@@ -50,6 +54,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     413: {"model": ErrorResponse, "description": "The body is over the limit"},
     500: {"model": ErrorResponse, "description": "The network failed; the log says why"},
     503: {"model": ErrorResponse, "description": "Loading, shutting down or too busy; see Retry-After"},
+    504: {"model": ErrorResponse, "description": "No answer in the time that the request or the server allows"},
 }
 
 
@@ -72,15 +77,17 @@ async def translate(request: Request, state: State) -> TranslateResponse:
     for code in (body.source, body.target):
         if code not in codes:
             raise InvalidRequest(f"{code} is not supported")
+    task = None
     if body.source == body.target:
-        answers = [Answer([text], 0) for text in body.texts]
+        answers = [Answer([text], [], []) for text in body.texts]
     else:
         task = Task(kind="translate", source=body.source, target=body.target)
         request.state.task = task
-        answers = await translator.run(task, body.texts, 1 + body.alternatives)
+        answers = await _run(request, task, body, translator, state.settings)
     return TranslateResponse(
         translatedText=_shaped_as(body, [answer.texts[0] for answer in answers]),
         alternatives=_shaped_as(body, [answer.texts[1:] for answer in answers]) if body.alternatives else None,
+        details=_details(body, task, answers, state),
     )
 
 
@@ -100,12 +107,53 @@ async def summarize(request: Request, state: State) -> SummarizeResponse:
     if task is None:
         raise InvalidRequest(f"{body.source} is not supported")
     request.state.task = task
-    answers = await translator.run(task, body.texts, 1 + body.alternatives)
-    parts = [answer.parts for answer in answers]
+    answers = await _run(request, task, body, translator, state.settings)
+    parts = [len(answer.sources) for answer in answers]
     return SummarizeResponse(
         summaryText=_shaped_as(body, [answer.texts[0] for answer in answers]),
         alternatives=_shaped_as(body, [answer.texts[1:] for answer in answers]) if body.alternatives else None,
+        details=_details(body, task, answers, state),
         parts=_shaped_as(body, parts) if max(parts) > 1 else None,
+    )
+
+
+async def _run(
+    request: Request, task: Task, body: TextRequest, translator: Translator, settings: Settings
+) -> list[Answer]:
+    """Run the task with what the body asks for; give up when the client leaves."""
+    timeout_seconds = settings.timeout_seconds
+    if body.timeout_ms is not None:  # compared before it is divided, as no float holds what JSON can spell
+        timeout_seconds = min(1000 * timeout_seconds, body.timeout_ms) / 1000
+    options = Options(
+        decoding={name: value for name in DECODING_FIELDS if (value := getattr(body, name)) is not None},
+        n_best=1 + body.alternatives,
+        attention=body.attention,
+        timeout_seconds=timeout_seconds,
+    )
+    return await unless_client_leaves(request, translator.run(task, body.texts, options))
+
+
+def _details(body: TextRequest, task: Task | None, answers: list[Answer], state: ServiceState) -> Any:
+    if not (body.scores or body.attention):
+        return None
+    if task is None:  # the text is its own translation
+        return _shaped_as(body, [[] for _ in answers])
+    written = state.catalogue.serving[task].tokenizer.pieces
+    return _shaped_as(
+        body,
+        [
+            [
+                SentenceDetails(
+                    source=written(source),
+                    target=written([*hypothesis.pieces, END]),
+                    score=hypothesis.score,
+                    log_probabilities=list(hypothesis.log_probabilities) if body.scores else None,
+                    attention=[list(weights) for weights in hypothesis.attention] if hypothesis.attention else None,
+                )
+                for source, hypothesis in zip(answer.sources, answer.hypotheses, strict=True)
+            ]
+            for answer in answers
+        ],
     )
 
 
@@ -157,6 +205,7 @@ async def models(state: State) -> list[ServedBundle]:
             version=entry.bundle.manifest.version,
             tasks=[str(task) for task in entry.bundle.manifest.tasks],
             parameters=entry.bundle.manifest.parameters,
+            dtype=entry.bundle.dtype,
             max_source_pieces=entry.bundle.manifest.max_source_pieces,
             scores=[score.model_dump(mode="json") for score in entry.bundle.manifest.scores],
         )

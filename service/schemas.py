@@ -36,12 +36,36 @@ class TextRequest(BaseModel):
     q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
     format: Text = Field("text", description="`text`; `html` is not supported yet")
     alternatives: int = Field(0, ge=0, description="How many further outputs are wanted")
+    beam_size: int | None = Field(None, ge=1, le=16, description="Hypotheses that the search follows")
+    length_penalty: float | None = Field(None, ge=0, le=5, description="Larger favours longer outputs")
+    coverage_penalty: float | None = Field(
+        None, ge=0, le=5, description="Larger favours outputs that leave nothing out"
+    )
+    no_repeat_ngram: int | None = Field(None, ge=0, le=16, description="So many pieces in a row never come twice")
+    repetition_penalty: float | None = Field(None, ge=1, le=10, description="Larger makes repeated pieces rarer")
+    min_length: int | None = Field(None, ge=0, le=256, description="Pieces of each sentence at least")
+    max_length: int | None = Field(None, ge=1, le=256, description="Pieces of each sentence at most")
+    timeout_ms: int | None = Field(None, ge=1, description="After which the answer is 504; the server has a limit too")
+    scores: bool = Field(False, description="Whether to answer with the log-probability of each piece")
+    attention: bool = Field(False, description="Whether to answer with what each piece attended to")
     api_key: str | None = Field(None, description="Ignored: this server asks for none")
 
     @property
     def texts(self) -> list[str]:
         """The texts of ``q``, one or many."""
         return [self.q] if isinstance(self.q, str) else self.q
+
+
+DECODING_FIELDS = (
+    "beam_size",
+    "length_penalty",
+    "coverage_penalty",
+    "no_repeat_ngram",
+    "repetition_penalty",
+    "min_length",
+    "max_length",
+)
+"""Fields of a request that replace the bundle's own DecodingConfig."""
 
 
 class TranslateRequest(TextRequest):
@@ -57,11 +81,28 @@ class SummarizeRequest(TextRequest):
     source: LanguageCode = "en"
 
 
+class SentenceDetails(BaseModel):
+    """How the best output of one sentence came about."""
+
+    source: list[str] = Field(description="Pieces that the network read: a tag, the text, the end")
+    target: list[str] = Field(description="Pieces that it wrote, the end last")
+    score: float = Field(description="What outputs are ranked by")
+    log_probabilities: list[float] | None = Field(None, description="Natural logarithm for each piece of the target")
+    attention: list[list[float]] | None = Field(
+        None, description="For each piece of the target, how much it attended to each of the source"
+    )
+
+
+Details = list[SentenceDetails] | list[list[SentenceDetails]] | None
+DETAILS = Field(None, description="Only when scores or attention are asked for: an entry for each sentence")
+
+
 class TranslateResponse(BaseModel):
     """Answer of POST /translate; lists when ``q`` was one."""
 
     translatedText: str | list[str] = Field(examples=["Good morning!"])
     alternatives: list[str] | list[list[str]] | None = Field(None, description="Only when asked for")
+    details: Details = DETAILS
 
 
 class SummarizeResponse(BaseModel):
@@ -69,6 +110,7 @@ class SummarizeResponse(BaseModel):
 
     summaryText: str | list[str] = Field(examples=["A Network for Everything"])
     alternatives: list[str] | list[list[str]] | None = Field(None, description="Only when asked for")
+    details: Details = DETAILS
     parts: int | list[int] | None = Field(
         None, description="Only when a text was longer than the network reads: how many parts have a line each"
     )
@@ -98,6 +140,7 @@ class ServedBundle(BaseModel):
     version: str | None = None
     tasks: list[str] = []
     parameters: int | None = None
+    dtype: str | None = Field(None, description="Type of number that the network is served in")
     max_source_pieces: int | None = None
     scores: list[dict[str, Any]] = []
 

@@ -1,15 +1,22 @@
 """Settings of the service, each from an environment variable ``DRAGOMAN_…``."""
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import model
+from model.config import DType
+from model.precision import available
 
 STARTERS = Path(model.__file__).parent / "starters"
+
+
+MAX_WORKERS = 4
+"""Each needs Python's lock for what it decides; with more cores than this, workers use several each."""
 
 
 class SettingsError(ValueError):
@@ -24,8 +31,12 @@ class Settings(BaseSettings):
     models: Path = STARTERS
     """Folder whose sub-folders are bundles."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
+    """Type of number that networks are served in; by default whichever is fastest in a short trial at load."""
     threads: int | None = Field(None, ge=1)
-    """Threads of one matrix product on a CPU; by default as many as there are cores."""
+    """Cores that decoding may use on a CPU; by default all."""
+    policy: Literal["in-flight", "static-10ms", "static", "one-by-one"] = "in-flight"
+    """Who may join the sentences that are being decoded, and when; all but the first are there to compare with."""
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     char_limit: int = Field(20_000, ge=1)
@@ -34,9 +45,18 @@ class Settings(BaseSettings):
     """Texts in one request."""
     alternatives_limit: int = Field(5, ge=0, le=15)
     max_body_bytes: int = Field(1_000_000, ge=1)
-    max_batch_sentences: int = Field(32, ge=1)
+    max_batch_sentences: int | None = Field(None, ge=1)
+    """Sentences that a thread decodes together; by default as many as make a step's time worthwhile on the device."""
+    max_batch_rows: int | None = Field(None, ge=1)
+    """Hypotheses that a thread decodes together: the beam sizes of its sentences."""
+    max_batch_positions: int = Field(50_000, ge=1)
+    """Source positions that a thread holds, each sentence padded to the longest."""
     max_queued_pieces: int = Field(100_000, ge=1)
     """Source pieces that may wait; a request that would exceed it is refused, unless nothing waits."""
+    timeout_seconds: float = Field(60.0, gt=0)
+    """After which a request that has no answer gets 504; a request may ask for less."""
+    stall_seconds: float = Field(60.0, gt=0)
+    """How long a step may take before /health/live asks for a restart."""
     drain_seconds: float = Field(30.0, ge=0)
     """How long SIGTERM waits for accepted requests."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -45,7 +65,7 @@ class Settings(BaseSettings):
 def load_settings(**given: object) -> Settings:
     """Read the settings, of which those ``given`` and not None outrank the environment.
 
-    SettingsError names the one that is wrong, and tells when a GPU is asked for where there is none.
+    SettingsError names the one that is wrong, as when a GPU or a type of number is asked for that is not there.
     """
     try:
         settings = Settings.model_validate(
@@ -56,7 +76,30 @@ def load_settings(**given: object) -> Settings:
         raise SettingsError(f"DRAGOMAN_{str(first['loc'][0]).upper()}: {first['msg']}") from error
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("DRAGOMAN_DEVICE is cuda, but PyTorch finds no GPU")
+    if settings.dtype != "auto" and settings.dtype not in (possible := available(choose_device(settings))):
+        raise SettingsError(f"DRAGOMAN_DTYPE is {settings.dtype}, but this device computes in {', '.join(possible)}")
     return settings
+
+
+class Threads(NamedTuple):
+    """How the cores are shared out."""
+
+    workers: int
+    """Threads that decode."""
+    for_each: int
+    """Threads of one worker's matrix products."""
+
+
+def share_cores(settings: Settings) -> Threads:
+    """Return the threads that decode: on a CPU one for each core while there are few, on a GPU one."""
+    cores = settings.threads or len(os.sched_getaffinity(0))
+    workers = 1 if choose_device(settings).type == "cuda" else min(cores, MAX_WORKERS)
+    return Threads(workers, cores // workers)
+
+
+def choose_dtype(settings: Settings) -> DType | None:
+    """Return the type of the settings; None for whichever is fastest."""
+    return None if settings.dtype == "auto" else settings.dtype
 
 
 def choose_device(settings: Settings) -> torch.device:

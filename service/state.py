@@ -5,10 +5,10 @@ import logging
 
 from model.config import Task
 from service.catalogue import Catalogue, Entry, load_catalogue
-from service.engine import Engine
+from service.engine import make_engine
 from service.errors import NotReady
 from service.metrics import Metrics
-from service.settings import Settings, choose_device
+from service.settings import Settings
 from service.translator import Translator
 
 logger = logging.getLogger(__name__)
@@ -20,12 +20,7 @@ class ServiceState:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.engine = Engine(
-            metrics,
-            max_batch_sentences=settings.max_batch_sentences,
-            max_queued_pieces=settings.max_queued_pieces,
-            threads=settings.threads,
-        )
+        self.engine = make_engine(settings, metrics)
         self.draining = False
         self.requests_in_progress = 0
         metrics.requests_in_progress.set_function(lambda: self.requests_in_progress)
@@ -36,7 +31,7 @@ class ServiceState:
     async def load(self) -> None:
         """Load all bundles in a thread, so that health and metrics answer meanwhile; never raises."""
         try:
-            catalogue = await asyncio.to_thread(load_catalogue, self.settings.models, choose_device(self.settings))
+            catalogue = await asyncio.to_thread(load_catalogue, self.settings)
         except Exception:
             logger.exception("loading the bundles failed")
             self._loading_failed = True
@@ -79,8 +74,10 @@ class ServiceState:
 
     @property
     def engine_failed(self) -> bool:
-        """Whether the engine should decode and does not."""
-        return self._catalogue is not None and not self.engine.is_alive()
+        """Whether the engine should decode and does not: a thread ended, or a step does not."""
+        if self._catalogue is None:
+            return False
+        return not self.engine.is_alive() or self.engine.stalled_seconds() > self.settings.stall_seconds
 
     @property
     def why_not_ready(self) -> str | None:

@@ -1,26 +1,48 @@
 """Text → sentences → engine → text; shared by the routes and the command line."""
 
 import asyncio
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
 
 from model.bundle import Bundle
-from model.config import Task
-from model.search import Hypothesis
+from model.config import DecodingConfig, Task
+from model.hypothesis import Hypothesis
 from service.catalogue import Catalogue
-from service.engine import Engine, gather
-from service.errors import InvalidRequest
+from service.engine import Engine
+from service.errors import DeadlineExceeded, InvalidRequest
+from service.gather import gather
 from service.text import Document, pack, split_text
+
+Result = TypeVar("Result")
+
+INLINE_CHARACTERS = 1_000
+"""Which take a fraction of a millisecond to tokenize."""
+
+
+class Options(NamedTuple):
+    """What one request asks for beyond its task and texts."""
+
+    decoding: Mapping[str, int | float] = {}
+    """Fields of the bundle's DecodingConfig to replace."""
+    n_best: int = 1
+    attention: bool = False
+    timeout_seconds: float | None = None
 
 
 class Answer(NamedTuple):
     """What came of one text: distinct outputs, best first."""
 
     texts: list[str]
-    parts: int
-    """How many sources the text was cut into."""
+    sources: Sequence[Sequence[int]]
+    """The parts that the text was cut into, framed, and for each ..."""
+    hypotheses: Sequence[Hypothesis]
+    """... the best hypothesis."""
+
+
+DEFAULTS = Options()
 
 
 class Translator:
@@ -30,26 +52,41 @@ class Translator:
         self.catalogue = catalogue
         self.engine = engine
 
-    async def run(self, task: Task, texts: Sequence[str], n_best: int = 1) -> list[Answer]:
+    async def run(self, task: Task, texts: Sequence[str], options: Options = DEFAULTS) -> list[Answer]:
         """Translate or summarize texts, all sentences queued together; each answer has 1 to ``n_best`` outputs.
 
-        InvalidRequest when no bundle does the task; Overloaded, NotReady and DecodingFailed as from Engine.submit.
+        Cancelling it, or its timeout with DeadlineExceeded, gives up what is not decoded yet. InvalidRequest when no
+        bundle does the task or the options contradict each other; Overloaded, NotReady and DecodingFailed as from
+        Engine.submit.
         """
         bundle = self.catalogue.serving.get(task)
         if bundle is None:
             raise InvalidRequest(_not_supported(task))
-        # Tokenizing, queuing and joining a long text takes milliseconds that the event loop must not lose.
-        documents, decoded = await asyncio.to_thread(self._submit, task, texts, bundle, n_best)
-        hypotheses = await asyncio.wrap_future(decoded)
-        return await asyncio.to_thread(_finish, task, documents, hypotheses, bundle)
+        config = _configured(bundle.manifest.decoding, options)
+        characters = sum(map(len, texts))
+        try:
+            async with asyncio.timeout(options.timeout_seconds):
+                documents, sources = await _aside(characters, lambda: _prepare(task, texts, bundle))
+                futures = self.engine.submit(bundle, sources, config, attention=options.attention)
+                hypotheses = await asyncio.wrap_future(gather(futures))
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"No answer within {options.timeout_seconds:g} s") from error
+        decoded = list(zip(sources, hypotheses, strict=True))
+        return await _aside(characters, lambda: _finish(task, documents, decoded, bundle))
 
-    def _submit(
-        self, task: Task, texts: Sequence[str], bundle: Bundle, n_best: int
-    ) -> tuple[list[Document], Future[list[list[Hypothesis]]]]:
-        documents, sources = _prepare(task, texts, bundle)
-        decoding = bundle.manifest.decoding
-        config = decoding.model_copy(update={"n_best": n_best, "beam_size": max(decoding.beam_size, n_best)})
-        return documents, gather(self.engine.submit(bundle, sources, config))
+
+async def _aside(characters: int, work: Callable[[], Result]) -> Result:
+    """Do work on so many characters without holding up the event loop; for a few, a thread would cost more."""
+    return work() if characters <= INLINE_CHARACTERS else await asyncio.to_thread(work)
+
+
+def _configured(decoding: DecodingConfig, options: Options) -> DecodingConfig:
+    fields = {**decoding.model_dump(), **options.decoding, "n_best": options.n_best}
+    fields["beam_size"] = max(fields["beam_size"], options.n_best)
+    try:
+        return DecodingConfig.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(f"Invalid request: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
 def _not_supported(task: Task) -> str:
@@ -77,17 +114,20 @@ def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> tuple[list[Doc
 
 
 def _finish(
-    task: Task, documents: Sequence[Document], hypotheses: Sequence[Sequence[Hypothesis]], bundle: Bundle
+    task: Task,
+    documents: Sequence[Document],
+    decoded: Sequence[tuple[list[int], list[Hypothesis]]],
+    bundle: Bundle,
 ) -> list[Answer]:
-    remaining = iter(hypotheses)
+    """Put the hypotheses of each source into its place in the documents."""
+    remaining = iter(decoded)
     answers = []
     for document in documents:
-        ranked = [
-            [bundle.tokenizer.decode(hypothesis.pieces) for hypothesis in of_sentence]
-            for of_sentence in islice(remaining, len(document.sentences))
-        ]
+        of_document = list(islice(remaining, len(document.sentences)))
+        ranked = [[bundle.tokenizer.decode(one.pieces) for one in of_sentence] for _, of_sentence in of_document]
         most = max(map(len, ranked), default=1)
         # The n-th output of a text is made of the n-th of each sentence, or the last that the sentence has.
         outputs = [document.join([r[min(n, len(r) - 1)] for r in ranked], task.target) for n in range(most)]
-        answers.append(Answer(list(dict.fromkeys(outputs)), len(document.sentences)))
+        sources, best = [source for source, _ in of_document], [of_sentence[0] for _, of_sentence in of_document]
+        answers.append(Answer(list(dict.fromkeys(outputs)), sources, best))
     return answers

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from model.bundle import Bundle
+from service.engine import Engine
 from tests.reversal import Trained
-from tests.service.fakes import GatedSearch
-from tests.service.live import Live, local_settings, running
+from tests.service.engines import new_engine
+from tests.service.fakes import GatedSearch, fake_bundle
+from tests.service.live import TEXT, Live, local_settings, running, serve_fakes
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,14 +35,54 @@ def reversal_models(trained_reversal: Trained, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def live(reversal_models: Path) -> Iterator[Live]:
     """Run one service of the made-up language for all tests that leave it as it was."""
-    with running(local_settings(reversal_models)) as live:
+    with running(local_settings(reversal_models, dtype="float32")) as live:
         yield live
+
+
+@pytest.fixture(scope="session")
+def output(live: Live) -> str:
+    """Return what ``TEXT`` becomes when it is asked for alone, in JSON."""
+    return str(live.translate(TEXT).json()["translatedText"])
 
 
 @pytest.fixture
 def gated(live: Live, monkeypatch: pytest.MonkeyPatch) -> Iterator[GatedSearch]:
-    """Put a gate before the search of the shared service; it is open until a test closes it."""
-    search = GatedSearch(live.bundle.search.search)
-    monkeypatch.setattr(live.bundle.search, "search", search.search)
+    """Put a gate before the steps of the shared service; it is open until a test closes it."""
+    search = GatedSearch(live.bundle.search.batch)
+    monkeypatch.setattr(live.bundle.search, "batch", search.batch)
     yield search
     search.gate.set()
+
+
+@pytest.fixture
+def search() -> Iterator[GatedSearch]:
+    """Return the search of ``bundle`` and of the service ``fresh``; it answers each sentence with itself backwards."""
+    search = GatedSearch()
+    yield search
+    search.gate.set()
+
+
+@pytest.fixture
+def bundle(search: GatedSearch) -> Bundle:
+    return fake_bundle(search)
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, search: GatedSearch) -> Iterator[Engine]:
+    """Run an engine; a parameter is what is special about it."""
+    engine = new_engine(**getattr(request, "param", {}))
+    engine.start()
+    yield engine
+    search.gate.set()
+    engine.close()
+
+
+@pytest.fixture
+def fresh(
+    search: GatedSearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Live]:
+    """Run a service that has not counted anything yet; a parameter is its settings."""
+    serve_fakes(monkeypatch, search, "translate:de:en", "summarize:en")
+    with running(local_settings(tmp_path, max_body_bytes=1000, **getattr(request, "param", {}))) as live:
+        yield live
+        search.gate.set()

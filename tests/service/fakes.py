@@ -3,12 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
-from model.search import Hypothesis
+from model.hypothesis import Hypothesis
+from model.search import BeamSearch, Sentence
 
 PATIENCE_SECONDS = 30.0
 """After which what a test waits for is taken for lost."""
@@ -23,32 +25,120 @@ def wait_until(condition: Callable[[], bool]) -> None:
         pause.wait(0.005)
 
 
-class GatedSearch:
-    """Stands in for a search: notes each batch, and answers when its gate is open.
+class BackwardsBatch:
+    """Stands in for a batch: a sentence takes a step for each of its pieces, and is answered with ``answer``."""
 
-    ``decode`` makes the answers; by default each source backwards.
+    def __init__(self, answer: Callable[[Sentence], list[Hypothesis]]) -> None:
+        self._answer = answer
+        self._sentences: dict[int, Sentence] = {}
+        self._steps_left: dict[int, int] = {}
+        self._tickets = count()
+
+    def __len__(self) -> int:
+        return len(self._sentences)
+
+    @property
+    def rows(self) -> int:
+        return sum(sentence.config.beam_size for sentence in self._sentences.values())
+
+    def admit(self, sentences: Sequence[Sentence]) -> list[int]:
+        admitted = {next(self._tickets): sentence for sentence in sentences}
+        self._sentences.update(admitted)
+        self._steps_left.update({ticket: len(sentence.source) for ticket, sentence in admitted.items()})
+        return list(admitted)
+
+    def drop(self, tickets: set[int]) -> None:
+        for ticket in tickets:
+            del self._sentences[ticket], self._steps_left[ticket]
+
+    def step(self) -> list[tuple[int, list[Hypothesis]]]:
+        for ticket in self._steps_left:
+            self._steps_left[ticket] -= 1
+        done = [ticket for ticket, left in self._steps_left.items() if left <= 0]
+        answers = [(ticket, self._answer(self._sentences[ticket])) for ticket in done]
+        self.drop(set(done))
+        return answers
+
+
+class GatedBatch:
+    """Passes on to another batch, having told its search what is done; a step waits until the gate is open."""
+
+    def __init__(self, search: "GatedSearch", batch: Any) -> None:
+        self._search = search
+        self._batch = batch
+        self._sources: dict[int, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._batch)
+
+    @property
+    def rows(self) -> int:
+        rows: int = self._batch.rows
+        return rows
+
+    def admit(self, sentences: Sequence[Sentence]) -> list[int]:
+        self._search.admissions.append([list(sentence.source) for sentence in sentences])
+        self._search.sentences.extend(sentences)
+        self._search.on_admission(sentences)
+        tickets: list[int] = self._batch.admit(sentences)
+        self._sources.update(zip(tickets, self._search.admissions[-1], strict=True))
+        return tickets
+
+    def drop(self, tickets: set[int]) -> None:
+        self._search.dropped.extend(self._sources.pop(ticket) for ticket in sorted(tickets))
+        self._batch.drop(tickets)
+
+    def step(self) -> list[tuple[int, list[Hypothesis]]]:
+        self._search.steps.append(list(self._sources.values()))
+        assert self._search.gate.wait(PATIENCE_SECONDS)
+        done: list[tuple[int, list[Hypothesis]]] = self._batch.step()
+        for ticket, _ in done:
+            del self._sources[ticket]
+        return done
+
+
+class GatedSearch:
+    """Stands in for a search: notes who is admitted, steps and leaves, and takes a step when its gate is open.
+
+    ``answer`` makes the answer to a sentence at its last step; by default the source backwards. With
+    ``make_batch`` another search does the work.
     """
 
-    def __init__(self, decode: Callable[..., list[list[Hypothesis]]] | None = None) -> None:
+    def __init__(self, make_batch: Callable[[], Any] | None = None) -> None:
         self.gate = threading.Event()
         self.gate.set()
-        self.batches: list[list[list[int]]] = []
-        self.configs: list[DecodingConfig] = []
-        self.decode = decode or _backwards
+        self.sentences: list[Sentence] = []
+        self.admissions: list[list[list[int]]] = []
+        self.steps: list[list[list[int]]] = []
+        self.dropped: list[list[int]] = []
+        self.answer: Callable[[Sentence], list[Hypothesis]] = backwards
+        self.on_admission: Callable[[Sequence[Sentence]], object] = lambda _: None
+        self._make_batch = make_batch or (lambda: BackwardsBatch(lambda sentence: self.answer(sentence)))
 
-    def search(self, sources: Sequence[Sequence[int]], config: DecodingConfig) -> list[list[Hypothesis]]:
-        self.batches.append([list(source) for source in sources])
-        self.configs.append(config)
-        assert self.gate.wait(PATIENCE_SECONDS)
-        return self.decode(sources, config)
+    def batch(self) -> GatedBatch:
+        return GatedBatch(self, self._make_batch())
 
-    def wait_for_batches(self, count: int) -> None:
-        """Return when that many searches have begun."""
-        wait_until(lambda: len(self.batches) >= count)
+    search = BeamSearch.search
+
+    @property
+    def configs(self) -> list[DecodingConfig]:
+        """How each sentence was to be decoded."""
+        return [sentence.config for sentence in self.sentences]
+
+    @property
+    def sources(self) -> list[list[int]]:
+        """All sentences in the order in which they were admitted."""
+        return [list(sentence.source) for sentence in self.sentences]
+
+    def wait_for_steps(self, number: int) -> None:
+        """Return when that many steps have begun."""
+        wait_until(lambda: len(self.steps) >= number)
 
 
-def _backwards(sources: Sequence[Sequence[int]], config: DecodingConfig) -> list[list[Hypothesis]]:
-    return [[Hypothesis(list(source[::-1]), -1.0, -1.0)] * config.n_best for source in sources]
+def backwards(sentence: Sentence) -> list[Hypothesis]:
+    """Answer a sentence with its source backwards, as often as hypotheses are wanted."""
+    source = list(sentence.source[::-1])
+    return [Hypothesis(source, -1.0, -1.0, [-0.5] * (len(source) + 1))] * sentence.config.n_best
 
 
 class CharacterTokenizer:
@@ -63,6 +153,9 @@ class CharacterTokenizer:
 
     def decode(self, pieces: Sequence[int]) -> str:
         return "".join(chr(piece) for piece in pieces if piece > 2)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return list(map(chr, ids))
 
 
 def fake_bundle(
@@ -79,4 +172,4 @@ def fake_bundle(
         scores=(),
     )
     tokenizer: Any = CharacterTokenizer()
-    return Bundle(manifest, tokenizer, search)
+    return Bundle(manifest, tokenizer, search, "float32")

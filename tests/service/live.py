@@ -8,18 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from model.bundle import Bundle
+from service import state as state_module
+from service.catalogue import Catalogue, Entry
 from service.server import Server
 from service.settings import Settings
 from service.state import ServiceState
-from tests.service.fakes import PATIENCE_SECONDS, wait_until
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle, wait_until
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=x"
+TEXT = "Apfel Birne Mango."
+VALID = {"q": TEXT, "source": "de", "target": "en"}
 
 
 def local_settings(models: Path, **changes: Any) -> Settings:
     """Return settings of a small service on a free port of this machine."""
-    return Settings(models=models, host="127.0.0.1", port=0, device="cpu", threads=1, **changes)
+    return Settings(models=models, host="127.0.0.1", port=0, **{"device": "cpu", "threads": 1, **changes})
 
 
 class SignallingServer(Server):
@@ -84,3 +93,32 @@ def running(settings: Settings, *, wait_for_networks: bool = True) -> Iterator[L
         server.should_exit = True
         thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
+
+
+def serve_fakes(monkeypatch: pytest.MonkeyPatch, search: GatedSearch, *tasks: str) -> None:
+    """Let the next server load one bundle that does these tasks."""
+    bundle = fake_bundle(search, tasks=tasks)
+    catalogue = Catalogue([Entry("fake", bundle, None)], dict.fromkeys(bundle.manifest.tasks, bundle))
+    monkeypatch.setattr(state_module, "load_catalogue", lambda *_: catalogue)
+
+
+def assert_error(answer: httpx.Response, status: int, message: str | None = None) -> None:
+    """Hold that an answer is an error in the one form that all have."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == JSON
+    assert answer.json().keys() == {"error"}
+    assert answer.json()["error"]
+    if message is not None:
+        assert answer.json()["error"] == message
+
+
+def assert_counted(live: Live, labels: tuple[str, str, int], count: int = 1) -> None:
+    """Hold that so many requests were counted for a route, a task and a status."""
+    route, task, status = labels
+
+    def counted() -> float:
+        return live.metric("dragoman_requests_total", route=route, task=task, status=str(status))
+
+    # A request is counted when its answer has been sent, which the client may see first.
+    wait_until(lambda: counted() >= count)
+    assert counted() == count

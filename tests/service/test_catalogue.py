@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 import torch
 
-from model.bundle import FILES, MANIFEST, NETWORK, TOKENIZER
+from model.bundle import FILES, FORMAT, MANIFEST, NETWORK, TOKENIZER
 from service import catalogue
 from service.catalogue import load_catalogue
+from service.settings import MAX_WORKERS, Settings
 from tests.reversal import SUMMARIZE, TRANSLATE
 from tests.service.fakes import GatedSearch, fake_bundle
+from tests.service.live import local_settings
 
-CPU = torch.device("cpu")
+
+def settings(models: Path, **changes: Any) -> Settings:
+    return local_settings(models, **{"dtype": "float32", **changes})
 
 
 @pytest.fixture
@@ -47,7 +51,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut manifest": (lambda folder: (folder / MANIFEST).write_text("{"), f"{MANIFEST} is not a manifest"),
     "list for manifest": (lambda folder: (folder / MANIFEST).write_text("[]"), f"{MANIFEST} is not a manifest"),
     "bytes for manifest": (lambda folder: (folder / MANIFEST).write_bytes(b"\xff"), f"{MANIFEST} is not a manifest"),
-    "newer format": (lambda folder: change_manifest(folder, format=2), "made by a newer Dragoman"),
+    "newer format": (lambda folder: change_manifest(folder, format=FORMAT + 1), "made by a newer Dragoman"),
+    "older format": (lambda folder: change_manifest(folder, format=1), "made by an older Dragoman"),
     "no format": (lambda folder: change_manifest(folder, format="x"), "format"),
     "no tasks": (lambda folder: change_manifest(folder, tasks=None), "tasks"),
     "other vocabulary": (lambda folder: change_manifest(folder, pieces=7), f"{TOKENIZER} has 300 pieces"),
@@ -61,7 +66,7 @@ def test_a_bundle_that_cannot_be_used_is_explained_and_the_others_are_served(
     damage: Callable[[Path], object], error: str, models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(models / "broken")
-    found = load_catalogue(models, CPU)
+    found = load_catalogue(settings(models))
     broken, good = found.entries
     assert (broken.folder, broken.bundle) == ("broken", None)
     assert broken.error
@@ -82,13 +87,13 @@ def test_a_bundle_that_fails_when_it_first_runs_is_explained(models: Path, monke
         raise ZeroDivisionError(bundle)
 
     monkeypatch.setattr(catalogue, "warm_up", fail_once)
-    broken, good = load_catalogue(models, CPU).entries
+    broken, good = load_catalogue(settings(models)).entries
     assert broken.error == "broken: failed its warm-up: ZeroDivisionError"
     assert good.bundle
 
 
 def test_of_two_bundles_for_a_task_the_first_by_name_serves_it(models: Path, caplog: pytest.LogCaptureFixture) -> None:
-    found = load_catalogue(models, CPU)
+    found = load_catalogue(settings(models))
     assert found.entries[1].bundle
     assert found.serving.keys() == {TRANSLATE, SUMMARIZE}
     assert {id(bundle) for bundle in found.serving.values()} == {id(found.entries[0].bundle)}
@@ -98,7 +103,7 @@ def test_of_two_bundles_for_a_task_the_first_by_name_serves_it(models: Path, cap
 def test_a_task_is_served_by_whichever_bundle_has_it(models: Path) -> None:
     change_manifest(models / "broken", tasks=["summarize:en"])
     change_manifest(models / "good", tasks=["translate:de:en"])
-    found = load_catalogue(models, CPU)
+    found = load_catalogue(settings(models))
     assert found.serving == {SUMMARIZE: found.entries[0].bundle, TRANSLATE: found.entries[1].bundle}
 
 
@@ -106,24 +111,24 @@ def test_hidden_folders_and_files_are_no_bundles(models: Path) -> None:
     (models / "broken").rename(models / ".broken")
     (models / ".git").mkdir()
     (models / "README.md").write_text("Bundles.")
-    assert [entry.folder for entry in load_catalogue(models, CPU).entries] == ["good"]
+    assert [entry.folder for entry in load_catalogue(settings(models)).entries] == ["good"]
 
 
 def test_a_folder_that_is_not_there_is_explained(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (entry,), serving = load_catalogue(tmp_path / "nowhere", CPU)
+    (entry,), serving = load_catalogue(settings(tmp_path / "nowhere"))
     assert entry == ("nowhere", None, "nowhere: there is no such folder")
     assert str(tmp_path / "nowhere") in caplog.text
     assert serving == {}
 
 
 def test_an_empty_folder_has_no_bundles(tmp_path: Path) -> None:
-    assert load_catalogue(tmp_path, CPU) == ([], {})
+    assert load_catalogue(settings(tmp_path)) == ([], {})
 
 
 def test_a_bundle_is_warm_when_it_is_served(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     warmed = []
     monkeypatch.setattr(catalogue, "warm_up", warmed.append)
-    found = load_catalogue(models, CPU)
+    found = load_catalogue(settings(models))
     assert warmed == [entry.bundle for entry in found.entries]
 
 
@@ -131,5 +136,21 @@ def test_warming_up_decodes_with_a_task_of_the_bundle() -> None:
     search = GatedSearch()
     bundle = fake_bundle(search, tasks=[str(SUMMARIZE), str(TRANSLATE)])
     catalogue.warm_up(bundle)
-    assert search.batches == [[bundle.tokenizer.encode_source("1, 2, 3.", SUMMARIZE)]]
+    assert search.admissions == [[bundle.tokenizer.encode_source("1, 2, 3.", SUMMARIZE)]]
     assert search.configs == [bundle.manifest.decoding]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_a_bundle_is_served_in_the_type_of_the_settings(dtype: str, models: Path) -> None:
+    found = load_catalogue(settings(models, dtype=dtype))
+    assert [entry.bundle and entry.bundle.dtype for entry in found.entries] == [dtype, dtype]
+
+
+def test_types_are_tried_with_the_threads_that_will_serve(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(catalogue, "warm_up", lambda _: seen.append(torch.get_num_threads()))
+    try:
+        load_catalogue(settings(models, threads=3 * MAX_WORKERS))
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [3, 3]

@@ -72,7 +72,11 @@ Dragoman = Callable[..., Ended]
 def dragoman(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Dragoman:
-    """Return what runs a command in this process, with bytes for a file that is its standard input."""
+    """Return what runs a command in this process, with bytes for a file that is its standard input.
+
+    Networks are served in one type, as each command would try for itself which is fastest.
+    """
+    monkeypatch.setenv("DRAGOMAN_DTYPE", "float32")
 
     def run(*arguments: object, stdin: bytes = b"") -> Ended:
         file = tmp_path_factory.mktemp("stdin") / "stdin"
@@ -380,7 +384,7 @@ def test_scores_are_shown_as_a_table_with_whole_signatures(dragoman: Dragoman, b
     ended = dragoman("evaluate", bundle, tests / "test.de-en.tsv")
     assert (ended.status, ended.err) == (0, "")
     for metric in ("BLEU", "chrF2"):
-        assert re.search(rf"translate:de:en │ \S+/test\.de-en\.tsv +│ 12 +│ {metric} +│ \d+\.\d", ended.out)
+        assert re.search(rf"translate:de:en │ \S+/test\.de-en\.tsv +│ 12 +│ float32 +│ {metric} +│ \d+\.\d", ended.out)
     signatures = ended.out.splitlines()[-2:]
     assert [re.search(r"^nrefs:1\|case:mixed\|.*\|version:[\d.]+$", line) is not None for line in signatures] == [
         True
@@ -402,12 +406,21 @@ def test_scores_can_be_had_as_json(dragoman: Dragoman, bundle: Path, tests: Path
     assert summary[0]["values"].keys() == {"ROUGE-1", "ROUGE-2", "ROUGE-L"}
 
 
+def test_scores_are_of_the_type_that_the_bundle_is_served_in(
+    dragoman: Dragoman, bundle: Path, tests: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_DTYPE", "int8")
+    (score,) = json.loads(dragoman("evaluate", bundle, tests / "test.de-en.tsv", "--json").out)
+    assert score["dtype"] == "int8"
+    assert score["values"]["BLEU"] > 80
+
+
 def test_saved_scores_stand_in_manifest_and_card_and_the_bundle_still_loads(
     dragoman: Dragoman, bundle: Path, tests: Path
 ) -> None:
     def save(name: str) -> list[tuple[str, str, int]]:
         assert dragoman("evaluate", bundle, tests / name, "--save").status == 0
-        scores = load_bundle(bundle, torch.device("cpu")).manifest.scores
+        scores = load_bundle(bundle, torch.device("cpu"), "float32").manifest.scores
         return [(str(score.task), score.test.removeprefix(f"{tests.name}/"), score.pairs) for score in scores]
 
     assert save("test.en.tsv") == [("summarize:en", "test.en.tsv", 12)]
@@ -416,7 +429,7 @@ def test_saved_scores_stand_in_manifest_and_card_and_the_bundle_still_loads(
     assert save("test.de-en.tsv") == [("summarize:en", "test.en.tsv", 12), ("translate:de:en", "test.de-en.tsv", 12)]
     # A score of the same task and file is replaced.
     assert save("test.en.tsv") == [("translate:de:en", "test.de-en.tsv", 12), ("summarize:en", "test.en.tsv", 13)]
-    assert f"| summarize:en | {tests.name}/test.en.tsv | 13 | ROUGE-L | " in (bundle / CARD).read_text()
+    assert f"| summarize:en | {tests.name}/test.en.tsv | 13 | float32 | ROUGE-L | " in (bundle / CARD).read_text()
 
 
 def test_scores_that_are_not_saved_leave_the_bundle_as_it_was(dragoman: Dragoman, bundle: Path, tests: Path) -> None:

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from service.errors import (
     BodyTooLarge,
+    DeadlineExceeded,
     DecodingFailed,
     InvalidRequest,
     NotReady,
@@ -43,6 +44,7 @@ def answer_to(error: Exception) -> httpx.Response:
         (BodyTooLarge("what is wrong"), 413, None),
         (NotReady("what is wrong"), 503, "5"),
         (Overloaded("what is wrong"), 503, "1"),
+        (DeadlineExceeded("what is wrong"), 504, None),
         (DecodingFailed("what is wrong"), 500, None),
         (HTTPException(418, "what is wrong"), 418, None),
         (HTTPException(429, "what is wrong", {"Retry-After": "7"}), 429, "7"),

@@ -63,7 +63,7 @@ def test_columns_for_which_nothing_is_trained_are_refused(columns: str, wanted: 
 def translator() -> Iterator[Translator]:
     """Run a translator that answers each sentence with its characters backwards."""
     catalogue = Catalogue([Entry("fake", BUNDLE, None)], dict.fromkeys(BUNDLE.manifest.tasks, BUNDLE))
-    with open_translator(catalogue, Settings(threads=1)) as translator:
+    with open_translator(catalogue, Settings(threads=1, device="cpu")) as translator:
         yield translator
 
 
@@ -78,8 +78,9 @@ def test_a_perfect_translation_scores_100_in_either_direction(
     file.write_text(ROWS)
     score = evaluate_bundle(translator, file, task=task, is_reversed=reverse)
     first_row = ROWS.splitlines()[0].split("\t")
-    assert SEARCH.batches[-1][0] == BUNDLE.tokenizer.encode_source(first_row[reverse], task)
+    assert SEARCH.sources[-2] == BUNDLE.tokenizer.encode_source(first_row[reverse], task)
     assert (score.task, score.test, score.pairs) == (task, f"{tmp_path.name}/test.de-en.tsv", 2)
+    assert score.dtype == BUNDLE.dtype
     assert score.values["BLEU"] == pytest.approx(100)
     assert score.values["chrF2"] == pytest.approx(100)
     assert "version:" in str(score.values["BLEU signature"])

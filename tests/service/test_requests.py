@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from service.errors import InvalidRequest
-from service.requests import MAX_FORM_FIELDS, read_body
+from service.errors import BodyTooLarge, InvalidRequest
+from service.requests import MAX_FORM_FIELDS, read_body, unless_client_leaves
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -143,3 +143,94 @@ def test_what_is_invalid_is_named() -> None:
 def test_a_client_that_leaves_within_its_body_is_known_as_such(content_type: str) -> None:
     with pytest.raises(ClientDisconnect):
         asyncio.run(read_body(request_of(part("q", "a"), content_type, whole=False), Anything))
+
+
+# A client that leaves
+
+
+def request_with(*messages: Message | Exception) -> Request:
+    """Return a request whose server has these to say, and nothing more."""
+    said = iter(messages)
+
+    async def receive() -> Message:
+        for message in said:
+            if isinstance(message, Exception):
+                raise message
+            return message
+        nothing: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        return await nothing
+
+    return Request({"type": "http", "method": "POST", "headers": []}, receive)
+
+
+LEAVES: Message = {"type": "http.disconnect"}
+REST: Message = {"type": "http.request", "body": b"unread"}
+
+
+async def answer() -> str:
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return "answer"
+
+
+async def fail() -> None:
+    await asyncio.sleep(0)
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("messages", [(), (REST,), (REST, REST)])
+def test_work_for_a_client_that_stays_is_done(messages: tuple[Message, ...]) -> None:
+    assert asyncio.run(unless_client_leaves(request_with(*messages), answer())) == "answer"
+
+
+def test_work_that_fails_fails_for_the_client() -> None:
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(unless_client_leaves(request_with(), fail()))
+
+
+@pytest.mark.parametrize(
+    ("messages", "error"),
+    [
+        ((LEAVES,), ClientDisconnect),
+        ((REST, LEAVES), ClientDisconnect),
+        ((REST, BodyTooLarge("the rest of the body")), BodyTooLarge),
+    ],
+)
+def test_work_for_a_client_that_leaves_is_cancelled(
+    messages: tuple[Message | Exception, ...], error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    cancelled = []
+
+    async def work() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    with pytest.raises(error):
+        asyncio.run(unless_client_leaves(request_with(*messages), work()))
+    assert cancelled == [True]
+    assert caplog.text == ""
+
+
+def test_work_that_nobody_waits_for_any_more_is_cancelled() -> None:
+    cancelled = []
+
+    async def work() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    async def give_up() -> None:
+        task = asyncio.create_task(unless_client_leaves(request_with(), work()))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(give_up())
+    assert cancelled == [True]

@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from service.schemas import SummarizeRequest, TranslateRequest
+from model.config import DecodingConfig
+from service.schemas import DECODING_FIELDS, SummarizeRequest, TranslateRequest
 
 VALID = {"q": "Apfel", "source": "de", "target": "en"}
 
@@ -22,6 +23,24 @@ def test_what_other_servers_know_is_ignored() -> None:
 
 def test_a_form_s_number_is_a_number() -> None:
     assert TranslateRequest.model_validate(VALID | {"alternatives": "2"}).alternatives == 2
+
+
+@pytest.mark.parametrize("field", [*DECODING_FIELDS, "timeout_ms"])
+def test_an_option_is_left_to_the_bundle_unless_it_is_given(field: str) -> None:
+    assert getattr(TranslateRequest.model_validate(VALID), field) is None
+    assert getattr(TranslateRequest.model_validate(VALID | {field: None}), field) is None
+
+
+@pytest.mark.parametrize("field", DECODING_FIELDS)
+def test_the_bounds_of_an_option_are_those_of_decoding(field: str) -> None:
+    asked = TranslateRequest.model_fields[field].metadata
+    assert all(bound in asked for bound in DecodingConfig.model_fields[field].metadata)
+
+
+@pytest.mark.parametrize("field", ["scores", "attention"])
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("false", False), ("0", False)])
+def test_a_form_s_switch_is_a_switch(field: str, text: str, value: bool) -> None:
+    assert getattr(TranslateRequest.model_validate(VALID | {field: text}), field) is value
 
 
 def test_a_summary_is_of_english_unless_it_says_otherwise() -> None:
@@ -52,6 +71,27 @@ def test_a_summary_is_of_english_unless_it_says_otherwise() -> None:
         ("alternatives", 1.5),
         ("alternatives", float("inf")),
         ("alternatives", None),
+        ("beam_size", 0),
+        ("beam_size", 17),
+        ("beam_size", 2.5),
+        ("beam_size", "x"),
+        ("length_penalty", -0.1),
+        ("length_penalty", 5.1),
+        ("length_penalty", float("nan")),
+        ("coverage_penalty", float("inf")),
+        ("coverage_penalty", float("nan")),
+        ("no_repeat_ngram", 17),
+        ("repetition_penalty", 0.9),
+        ("repetition_penalty", float("nan")),
+        ("min_length", -1),
+        ("min_length", 257),
+        ("max_length", 0),
+        ("max_length", 257),
+        ("timeout_ms", 0),
+        ("timeout_ms", 0.5),
+        ("scores", "x"),
+        ("attention", 2),
+        ("attention", None),
         ("api_key", 5),
     ],
 )

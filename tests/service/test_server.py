@@ -16,31 +16,35 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from service import state as state_module
-from service.catalogue import Catalogue, Entry
+from service.errors import NotReady
 from service.server import serve
 from service.settings import SettingsError
 from tests import reversal
-from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle, wait_until
-from tests.service.live import Live, local_settings, running
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, wait_until
+from tests.service.live import Live, local_settings, running, serve_fakes
 
 DRAGOMAN = [str(Path(sysconfig.get_path("scripts")) / "dragoman"), "serve"]
 GATED = """
-# The command, but its engine's first batch waits until someone has written to a named pipe and closed it.
+# The command, but its engine's first step waits until someone has written to a named pipe and closed it.
 import pathlib, sys
-from model.search import BeamSearch
+from model.search import Batch
 from service.cli import app
+from service.worker import Worker
 
-search, calls, gate = BeamSearch.search, [], pathlib.Path(sys.argv.pop(1))
+step, advance, gate, reached = Batch.step, Worker.advance, pathlib.Path(sys.argv.pop(1)), []
 
-def gated(self, sources, config):
-    calls.append(sources)
-    if len(calls) == 2:  # the first is the warm-up
+def gated(self):
+    if not reached:
+        reached.append(True)
         print("the gate is reached", file=sys.stderr, flush=True)
         gate.read_bytes()
-    return search(self, sources, config)
+    return step(self)
 
-BeamSearch.search = gated
+def begin(self, joining):
+    Batch.step = gated  # not for the warm-up
+    advance(self, joining)
+
+Worker.advance = begin
 app()
 """
 
@@ -62,7 +66,8 @@ class Process(NamedTuple):
 @contextlib.contextmanager
 def started(command: list[str], models: Path, *, port: int = 0) -> Iterator[Process]:
     """Start a server and wait until it is ready; kill it where the block has not ended it."""
-    environment = {**os.environ, "DRAGOMAN_THREADS": "1", "DRAGOMAN_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "DRAGOMAN_THREADS": "1", "DRAGOMAN_DEVICE": "cpu", "DRAGOMAN_DTYPE": "float32"}
+    environment["OMP_NUM_THREADS"] = "1"
     popen = subprocess.Popen(
         [*command, "--models", str(models), "--port", str(port)], stderr=subprocess.PIPE, text=True, env=environment
     )
@@ -158,9 +163,7 @@ def test_killed_it_starts_again_on_its_port_and_idle_it_leaves_with_0_on_sigterm
 def search(monkeypatch: pytest.MonkeyPatch) -> GatedSearch:
     """Let the next server load a bundle with this search."""
     search = GatedSearch()
-    bundle = fake_bundle(search)
-    catalogue = Catalogue([Entry("fake", bundle, None)], dict.fromkeys(bundle.manifest.tasks, bundle))
-    monkeypatch.setattr(state_module, "load_catalogue", lambda *_: catalogue)
+    serve_fakes(monkeypatch, search, "translate:de:en")
     return search
 
 
@@ -172,11 +175,20 @@ def closed(live: Live) -> bool:
     return False
 
 
+def is_closing(live: Live) -> bool:
+    """Say whether the engine refuses work, as it does once all requests have ended."""
+    try:
+        live.state.engine.submit(live.bundle, [], live.bundle.manifest.decoding)
+    except NotReady:
+        return True
+    return False
+
+
 def test_while_it_drains_it_says_so_and_lists_what_it_has(search: GatedSearch, tmp_path: Path) -> None:
     with running(local_settings(tmp_path)) as live, ThreadPoolExecutor() as pool:
         search.gate.clear()
         accepted = pool.submit(live.translate, ["Abc", "Def"])
-        search.wait_for_batches(1)
+        search.wait_for_steps(1)
         live.server.handle_exit(signal.SIGTERM, None)
         for route, status in [("/health/live", 200), ("/health/ready", 503), ("/models", 200), ("/metrics", 200)]:
             assert live.client.get(route).status_code == status
@@ -199,7 +211,7 @@ def test_a_body_that_is_still_coming_in_is_no_reason_to_stay_longer_than_the_set
         wait_until(lambda: live.metric("dragoman_requests_in_progress") == 2)
         live.server.handle_exit(signal.SIGTERM, None)
         wait_until(lambda: closed(live))
-    assert search.batches == []
+    assert search.admissions == []
 
 
 def test_after_drain_seconds_what_still_waits_is_given_up(search: GatedSearch, tmp_path: Path) -> None:
@@ -207,13 +219,14 @@ def test_after_drain_seconds_what_still_waits_is_given_up(search: GatedSearch, t
         live.server.config.timeout_graceful_shutdown = 0
         search.gate.clear()
         first = pool.submit(live.translate, "Abc")
-        search.wait_for_batches(1)
+        search.wait_for_steps(1)
         second = pool.submit(live.translate, "Def")
         wait_until(lambda: live.metric("dragoman_queued_sentences") == 1)
         live.server.handle_exit(signal.SIGTERM, None)
         assert [given_up.result().status_code for given_up in (first, second)] == [500, 500]
+        wait_until(lambda: is_closing(live))
         search.gate.set()
-    assert len(search.batches) == 1
+    assert len(search.admissions) == 1
 
 
 def test_a_folder_of_bundles_that_is_not_there_is_named_at_once(tmp_path: Path) -> None:

@@ -1,9 +1,20 @@
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from service.settings import STARTERS, Settings, SettingsError, choose_device, load_settings
+from service.settings import (
+    MAX_WORKERS,
+    STARTERS,
+    Settings,
+    SettingsError,
+    Threads,
+    choose_device,
+    choose_dtype,
+    load_settings,
+    share_cores,
+)
 
 
 def test_without_any_setting_the_starters_are_served_to_this_machine_alone() -> None:
@@ -17,7 +28,15 @@ def test_without_any_setting_the_starters_are_served_to_this_machine_alone() -> 
         ("DRAGOMAN_MODELS", "/srv/models", "models", Path("/srv/models")),
         ("DRAGOMAN_DEVICE", "cpu", "device", "cpu"),
         ("DRAGOMAN_THREADS", "3", "threads", 3),
+        ("DRAGOMAN_DTYPE", "int8", "dtype", "int8"),
+        ("DRAGOMAN_POLICY", "static-10ms", "policy", "static-10ms"),
         ("DRAGOMAN_CHAR_LIMIT", "12", "char_limit", 12),
+        ("DRAGOMAN_MAX_BATCH_SENTENCES", "4", "max_batch_sentences", 4),
+        ("DRAGOMAN_MAX_BATCH_ROWS", "5", "max_batch_rows", 5),
+        ("DRAGOMAN_MAX_BATCH_POSITIONS", "6", "max_batch_positions", 6),
+        ("DRAGOMAN_MAX_QUEUED_PIECES", "7", "max_queued_pieces", 7),
+        ("DRAGOMAN_TIMEOUT_SECONDS", "1.5", "timeout_seconds", 1.5),
+        ("DRAGOMAN_STALL_SECONDS", "2.5", "stall_seconds", 2.5),
         ("DRAGOMAN_DRAIN_SECONDS", "0.5", "drain_seconds", 0.5),
     ],
 )
@@ -41,7 +60,15 @@ def test_what_is_given_outranks_the_environment_and_none_does_not(monkeypatch: p
         ("PORT", "x"),
         ("PORT", "65536"),
         ("DEVICE", "tpu"),
+        ("DTYPE", "float8"),
         ("THREADS", "0"),
+        ("POLICY", "last-come-first-served"),
+        ("MAX_BATCH_SENTENCES", "0"),
+        ("MAX_BATCH_ROWS", "0"),
+        ("MAX_BATCH_POSITIONS", "0"),
+        ("MAX_QUEUED_PIECES", "0"),
+        ("TIMEOUT_SECONDS", "0"),
+        ("STALL_SECONDS", "0"),
         ("CHAR_LIMIT", "0"),
         ("ALTERNATIVES_LIMIT", "16"),
         ("DRAIN_SECONDS", "-1"),
@@ -74,3 +101,35 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_cpu_can_be_chosen_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device(Settings(device="cpu")) == torch.device("cpu")
+
+
+@pytest.mark.parametrize(("dtype", "chosen"), [("auto", None), ("int8", "int8"), ("float32", "float32")])
+def test_auto_is_whichever_type_is_fastest(dtype: str, chosen: str | None) -> None:
+    assert choose_dtype(load_settings(dtype=dtype)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads"),
+    [(1, Threads(1, 1)), (2, Threads(2, 1)), (4, Threads(4, 1)), (5, Threads(4, 1)), (8, Threads(4, 2))],
+)
+def test_on_a_cpu_each_core_has_a_worker_while_there_are_few(cores: int, threads: Threads) -> None:
+    assert share_cores(Settings(device="cpu", threads=cores)) == threads
+
+
+@pytest.mark.parametrize("cores", range(1, 70))
+def test_workers_never_fight_for_cores(cores: int) -> None:
+    workers, for_each = share_cores(Settings(device="cpu", threads=cores))
+    assert 1 <= workers <= MAX_WORKERS
+    assert cores - workers < workers * for_each <= cores
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_without_a_setting_the_cores_are_those_that_the_process_may_use(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    assert share_cores(Settings(device="cpu")) == Threads(cores, 1)
+
+
+def test_on_a_gpu_there_is_one_worker() -> None:
+    assert share_cores(Settings(device="cuda", threads=8)).workers == 1

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from model.bundle import Bundle
+from model.config import DecodingConfig
 from service import state as state_module
 from service.catalogue import Catalogue, Entry
-from service.engine import Engine
 from service.errors import NotReady
 from service.metrics import Metrics
 from service.state import ServiceState
-from tests.service.fakes import GatedSearch, fake_bundle
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle, wait_until
 from tests.service.live import local_settings
 
 FAILED = Entry("broken", None, "broken: bundle.json is missing")
@@ -111,14 +111,27 @@ def test_an_engine_that_stopped_is_noticed(state: ServiceState, monkeypatch: pyt
     assert state.why_not_ready == "the engine has stopped"
 
 
-def test_the_engine_has_the_limits_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {}
+def test_a_step_that_takes_too_long_is_an_engine_that_stopped_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = ServiceState(local_settings(Path("models"), stall_seconds=0.02), Metrics())
+    search = GatedSearch()
+    entry = Entry("good", fake_bundle(search), None)
+    load(state, [entry], monkeypatch)
+    search.gate.clear()
+    assert entry.bundle
+    (future,) = state.engine.submit(entry.bundle, [[1]], DecodingConfig())
+    wait_until(lambda: state.engine_failed)
+    assert state.why_not_ready == "the engine has stopped"
+    search.gate.set()
+    future.result(PATIENCE_SECONDS)
+    wait_until(lambda: not state.engine_failed)
+    assert state.why_not_ready is None
+    state.engine.close()
 
-    class NotedEngine(Engine):
-        def __init__(self, metrics: Metrics, **limits: int) -> None:
-            given.update(limits)
-            super().__init__(metrics, **limits)
 
-    monkeypatch.setattr(state_module, "Engine", NotedEngine)
-    ServiceState(local_settings(Path("models"), max_batch_sentences=3, max_queued_pieces=5), Metrics())
-    assert given == {"max_batch_sentences": 3, "max_queued_pieces": 5, "threads": 1}
+def test_a_step_within_its_time_and_an_engine_without_work_are_well(
+    state: ServiceState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(state, [ready("translate:de:en")], monkeypatch)
+    for stalled_seconds, failed in [(0.0, False), (60.0, False), (60.1, True)]:
+        monkeypatch.setattr(state.engine, "stalled_seconds", lambda seconds=stalled_seconds: seconds)
+        assert state.engine_failed == failed

@@ -1,19 +1,23 @@
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
-from model.search import Hypothesis
+from model.hypothesis import Hypothesis
+from model.search import Sentence
+from service.admission import InFlight, Load
 from service.catalogue import Catalogue, Entry
 from service.engine import Engine
-from service.errors import DecodingFailed, InvalidRequest, NotReady
+from service.errors import DeadlineExceeded, DecodingFailed, InvalidRequest, NotReady
 from service.metrics import Metrics
-from service.translator import Answer, Translator
+from service.settings import Threads
+from service.translator import INLINE_CHARACTERS, Answer, Options, Translator
 from tests.reversal import SUMMARIZE, TRANSLATE
-from tests.service.fakes import GatedSearch, fake_bundle
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, backwards, fake_bundle, wait_until
 
 INTO_CHINESE = Task.parse("translate:en:zh")
 TASKS = ["translate:de:en", "translate:en:zh", "summarize:en"]
@@ -33,21 +37,27 @@ def bundle(search: GatedSearch) -> Bundle:
 def translator(bundle: Bundle, search: GatedSearch) -> Iterator[Translator]:
     """Run a translator whose network answers each sentence with its characters backwards."""
     catalogue = Catalogue([Entry("fake", bundle, None)], dict.fromkeys(bundle.manifest.tasks, bundle))
-    engine = Engine(Metrics(), max_batch_sentences=8, max_queued_pieces=100_000, threads=1)
+    engine = Engine(
+        Metrics(),
+        policy=InFlight(),
+        limits=Load(sentences=8, rows=1000, positions=10_000),
+        threads=Threads(workers=1, for_each=1),
+        max_queued_pieces=100_000,
+    )
     engine.start()
     yield Translator(catalogue, engine)
     search.gate.set()
     engine.close()
 
 
-def run(translator: Translator, task: Task, texts: Sequence[str], n_best: int = 1) -> list[Answer]:
-    return asyncio.run(translator.run(task, texts, n_best))
+def run(translator: Translator, task: Task, texts: Sequence[str], **options: Any) -> list[Answer]:
+    return asyncio.run(translator.run(task, texts, Options(**options)))
 
 
 def answer_with(search: GatedSearch, *outputs: str) -> None:
     """Make every sentence's hypotheses these."""
     hypotheses = [Hypothesis(list(map(ord, output)), -1.0, -1.0) for output in outputs]
-    search.decode = lambda sources, _: [hypotheses for _ in sources]
+    search.answer = lambda _: hypotheses
 
 
 @pytest.mark.parametrize(
@@ -80,12 +90,12 @@ def test_many_texts_are_answered_each_with_its_own_in_one_batch(translator: Tran
         ["7"],
         ["lkJ"],
     ]
-    assert [len(batch) for batch in search.batches] == [4]
+    assert [len(admitted) for admitted in search.admissions] == [4]
 
 
 def test_no_text_has_no_answer(translator: Translator, search: GatedSearch) -> None:
     assert run(translator, TRANSLATE, []) == []
-    assert search.batches == []
+    assert search.admissions == []
 
 
 def test_a_sentence_longer_than_the_network_reads_is_split_and_not_dropped(
@@ -94,26 +104,26 @@ def test_a_sentence_longer_than_the_network_reads_is_split_and_not_dropped(
     words = [f"w{n}" for n in range(40)]
     (answer,) = run(translator, TRANSLATE, [" ".join(words)])
     assert sorted("".join(reversed(word)) for word in answer.texts[0].split()) == sorted(words)
-    sources = [source for batch in search.batches for source in batch]
-    assert answer.parts == len(sources) > 1
-    assert max(map(len, sources)) <= 20 + 2  # with tag and end
+    assert answer.sources == search.sources
+    assert len(answer.sources) > 1
+    assert max(map(len, answer.sources)) <= 20 + 2  # with tag and end
 
 
 def test_sources_are_framed_for_the_task(translator: Translator, search: GatedSearch, bundle: Bundle) -> None:
     run(translator, TRANSLATE, ["Abc."])
-    assert search.batches == [[bundle.tokenizer.encode_source("Abc.", TRANSLATE)]]
+    assert search.admissions == [[bundle.tokenizer.encode_source("Abc.", TRANSLATE)]]
 
 
 def test_a_summary_is_of_as_much_as_the_network_reads(translator: Translator, search: GatedSearch) -> None:
     short, long = run(translator, SUMMARIZE, ["Abc.\n\nDef. 12. Ghi.", "Aaaaaaaa aa. Bbbbb. Cccccccc ccc.\n\nDdd."])
-    assert short == (["Abc. Def. Ghi."[::-1]], 1)
+    assert (short.texts, len(short.sources)) == (["Abc. Def. Ghi."[::-1]], 1)
     parts = ["Aaaaaaaa aa. Bbbbb.", "Cccccccc ccc. Ddd."]
-    assert long == (["\n".join(part[::-1] for part in parts)], 2)
-    assert [len(source) - 2 for batch in search.batches for source in batch] == [14, *map(len, parts)]
+    assert (long.texts, len(long.sources)) == (["\n".join(part[::-1] for part in parts)], 2)
+    assert [len(source) - 2 for source in search.sources] == [14, *map(len, parts)]
 
 
 def test_a_text_that_holds_no_letter_is_its_own_summary(translator: Translator) -> None:
-    assert run(translator, SUMMARIZE, ["12\n", ""]) == [(["12\n"], 0), ([""], 0)]
+    assert run(translator, SUMMARIZE, ["12\n", ""]) == [(["12\n"], [], []), ([""], [], [])]
 
 
 def test_only_the_best_is_asked_of_the_network_unless_more_is_wanted(
@@ -125,7 +135,7 @@ def test_only_the_best_is_asked_of_the_network_unless_more_is_wanted(
 
 @pytest.mark.parametrize("n_best", [2, 3, 16])
 def test_the_beam_is_as_wide_as_the_outputs_wanted(n_best: int, translator: Translator, search: GatedSearch) -> None:
-    run(translator, TRANSLATE, ["Abc."], n_best)
+    run(translator, TRANSLATE, ["Abc."], n_best=n_best)
     assert search.configs == [DecodingConfig(beam_size=max(2, n_best), n_best=n_best)]
 
 
@@ -134,18 +144,19 @@ def test_the_nth_output_is_made_of_the_nth_of_each_sentence_or_its_last(
 ) -> None:
     outputs = {"Ab.": ["a1", "a2", "a3"], "Cd.": ["c1"], "Ef.": ["e1", "e2"]}
 
-    def decode(sources: Sequence[Sequence[int]], _: DecodingConfig) -> list[list[Hypothesis]]:
-        texts = ["".join(map(chr, source[1:-1])) for source in sources]
-        return [[Hypothesis(list(map(ord, output)), -1.0, -1.0) for output in outputs[text]] for text in texts]
+    def answer_to(sentence: Sentence) -> list[Hypothesis]:
+        text = "".join(map(chr, sentence.source[1:-1]))
+        return [Hypothesis(list(map(ord, output)), -1.0, -1.0) for output in outputs[text]]
 
-    search.decode = decode
-    (answer,) = run(translator, TRANSLATE, ["Ab. Cd.\nEf."], 3)
+    search.answer = answer_to
+    (answer,) = run(translator, TRANSLATE, ["Ab. Cd.\nEf."], n_best=3)
     assert answer.texts == ["a1 c1\ne1", "a2 c1\ne2", "a3 c1\ne2"]
+    assert ["".join(map(chr, best.pieces)) for best in answer.hypotheses] == ["a1", "c1", "e1"]
 
 
 def test_outputs_that_read_the_same_are_one(translator: Translator, search: GatedSearch) -> None:
     answer_with(search, "same", "other", "same")
-    (answer,) = run(translator, TRANSLATE, ["Abc."], 3)
+    (answer,) = run(translator, TRANSLATE, ["Abc."], n_best=3)
     assert answer.texts == ["same", "other"]
 
 
@@ -180,7 +191,7 @@ def test_the_event_loop_is_free_while_the_network_decodes(translator: Translator
     async def other_work_comes_first() -> list[str]:
         search.gate.clear()
         task = asyncio.create_task(translator.run(TRANSLATE, ["Abc."]))
-        await asyncio.to_thread(search.wait_for_batches, 1)
+        await asyncio.to_thread(search.wait_for_steps, 1)
         assert not task.done()
         search.gate.set()
         return (await task)[0].texts
@@ -188,24 +199,168 @@ def test_the_event_loop_is_free_while_the_network_decodes(translator: Translator
     assert asyncio.run(other_work_comes_first()) == [".cbA"]
 
 
-def test_sentences_of_a_caller_that_gave_up_are_not_decoded(translator: Translator, search: GatedSearch) -> None:
-    async def begin(text: str) -> asyncio.Task[list[Answer]]:
-        task = asyncio.create_task(translator.run(TRANSLATE, [text]))
-        await asyncio.sleep(0)
-        await asyncio.to_thread(bool)  # the one worker has this behind what it does before the sentences wait
-        return task
+# What is asked for
 
+
+@pytest.mark.parametrize(
+    "decoding",
+    [
+        {"beam_size": 7},
+        {"length_penalty": 0.5, "coverage_penalty": 0.2},
+        {"no_repeat_ngram": 3, "repetition_penalty": 1.5},
+        {"min_length": 0, "max_length": 9},
+    ],
+)
+def test_what_a_request_asks_for_replaces_what_the_bundle_does(
+    decoding: dict[str, int | float], translator: Translator, search: GatedSearch, bundle: Bundle
+) -> None:
+    run(translator, TRANSLATE, ["Abc. Def."], decoding=decoding)
+    assert search.configs == [bundle.manifest.decoding.model_copy(update=decoding)] * 2
+    run(translator, TRANSLATE, ["Abc."])
+    assert search.configs[2:] == [bundle.manifest.decoding]
+
+
+@pytest.mark.parametrize(
+    ("decoding", "message"),
+    [
+        ({"min_length": 9, "max_length": 3}, "Invalid request: min_length 9 exceeds max_length 3"),
+        ({"min_length": 257}, "Invalid request: min_length 257 exceeds max_length 256"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    decoding: dict[str, int], message: str, translator: Translator, search: GatedSearch
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"^{message}$"):
+        run(translator, TRANSLATE, ["Abc."], decoding=decoding)
+    assert search.admissions == []
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_attention_is_asked_of_the_network_only_when_wanted(
+    attention: bool, translator: Translator, search: GatedSearch
+) -> None:
+    run(translator, TRANSLATE, ["Abc. Def."], attention=attention)
+    assert [sentence.attention for sentence in search.sentences] == [attention] * 2
+
+
+def test_an_answer_tells_the_parts_of_its_text_and_the_best_of_each(
+    translator: Translator, search: GatedSearch, bundle: Bundle
+) -> None:
+    first, second = run(translator, TRANSLATE, ["Abc. 1\nDef.", "Ghi."], n_best=2)
+    sources = [bundle.tokenizer.encode_source(text, TRANSLATE) for text in ("Abc. 1", "Def.", "Ghi.")]
+    assert [first.sources, second.sources] == [sources[:2], sources[2:]]
+    best = [backwards(sentence)[0] for sentence in search.sentences]
+    assert [first.hypotheses, second.hypotheses] == [best[:2], best[2:]]
+
+
+# Giving up
+
+
+async def begin(translator: Translator, text: str, **options: Any) -> asyncio.Task[list[Answer]]:
+    """Return what runs once the sentences of a short text wait."""
+    task = asyncio.create_task(translator.run(TRANSLATE, [text], Options(**options)))
+    await asyncio.sleep(0)
+    return task
+
+
+@pytest.mark.parametrize("timeout_seconds", [None, 0.02])
+def test_sentences_that_are_given_up_while_they_wait_are_not_decoded(
+    timeout_seconds: float | None, translator: Translator, search: GatedSearch
+) -> None:
     async def give_up() -> list[Answer]:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         search.gate.clear()
-        first = await begin("Abc.")
-        await asyncio.to_thread(search.wait_for_batches, 1)
-        second = await begin("Def. Ghi.")
-        second.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        first = await begin(translator, "Abc.")
+        await asyncio.to_thread(search.wait_for_steps, 1)
+        second = await begin(translator, "Def. Ghi.", timeout_seconds=timeout_seconds)
+        if timeout_seconds is None:
+            second.cancel()
+        with pytest.raises(asyncio.CancelledError if timeout_seconds is None else DeadlineExceeded):
             await second
         search.gate.set()
         return [*await first, *await translator.run(TRANSLATE, ["Jkl."])]
 
     assert [answer.texts for answer in asyncio.run(give_up())] == [[".cbA"], [".lkJ"]]
-    assert [len(batch) for batch in search.batches] == [1, 1]
+    assert [len(admitted) for admitted in search.admissions] == [1, 1]
+
+
+@pytest.mark.parametrize("timeout_seconds", [None, 0.02])
+def test_sentences_that_are_given_up_in_the_middle_are_dropped(
+    timeout_seconds: float | None, translator: Translator, search: GatedSearch
+) -> None:
+    async def give_up() -> None:
+        search.gate.clear()
+        task = asyncio.create_task(translator.run(TRANSLATE, ["Abc. Def."], Options(timeout_seconds=timeout_seconds)))
+        if timeout_seconds is None:
+            await asyncio.to_thread(search.wait_for_steps, 1)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError if timeout_seconds is None else DeadlineExceeded):
+            await task
+        search.gate.set()
+        await asyncio.to_thread(wait_until, lambda: len(search.dropped) == 2)
+
+    asyncio.run(give_up())
+    assert len(search.steps) == 1
+
+
+def test_a_deadline_that_passes_says_how_long_it_was(translator: Translator, search: GatedSearch) -> None:
+    search.gate.clear()
+    with pytest.raises(DeadlineExceeded, match=r"^No answer within 0.01 s$"):
+        run(translator, TRANSLATE, ["Abc."], timeout_seconds=0.01)
+
+
+def test_a_deadline_that_does_not_pass_changes_nothing(translator: Translator) -> None:
+    (answer,) = run(translator, TRANSLATE, ["Abc."], timeout_seconds=PATIENCE_SECONDS)
+    assert answer.texts == [".cbA"]
+
+
+# Long texts
+
+
+def test_only_a_long_text_is_split_and_joined_in_a_thread(
+    translator: Translator, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = threading.current_thread()
+    seen: list[bool] = []
+    for name in ("encode_source", "decode"):
+        work = getattr(bundle.tokenizer, name)
+
+        def note(*arguments: Any, work: Any = work) -> object:
+            seen.append(threading.current_thread() is here)
+            return work(*arguments)
+
+        monkeypatch.setattr(bundle.tokenizer, name, note)
+    run(translator, TRANSLATE, ["Abc."])
+    assert seen == [True, True]
+    seen.clear()
+    run(translator, TRANSLATE, ["Abc." + " " * INLINE_CHARACTERS])
+    assert seen == [False, False]
+
+
+@pytest.mark.parametrize("timeout_seconds", [None, 0.02])
+def test_a_long_text_that_is_given_up_while_it_is_split_is_never_queued(
+    timeout_seconds: float | None, translator: Translator, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splitting, may_go_on, queued = threading.Event(), threading.Event(), []
+    encode_source = bundle.tokenizer.encode_source
+
+    def encode_slowly(text: str, task: Task) -> list[int]:
+        splitting.set()
+        assert may_go_on.wait(PATIENCE_SECONDS)
+        return encode_source(text, task)
+
+    monkeypatch.setattr(bundle.tokenizer, "encode_source", encode_slowly)
+    monkeypatch.setattr(translator.engine, "submit", lambda *_, **__: queued.append(True))
+
+    async def give_up() -> None:
+        text = "Abc." + " " * INLINE_CHARACTERS
+        task = asyncio.create_task(translator.run(TRANSLATE, [text], Options(timeout_seconds=timeout_seconds)))
+        await asyncio.to_thread(splitting.wait, PATIENCE_SECONDS)
+        if timeout_seconds is None:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError if timeout_seconds is None else DeadlineExceeded):
+            await task
+        may_go_on.set()
+        await asyncio.get_running_loop().shutdown_default_executor()  # once the text is split
+
+    asyncio.run(give_up())
+    assert queued == []

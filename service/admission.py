@@ -1,0 +1,112 @@
+"""Who may join the sentences that are being decoded, and when: the policies, apart from any thread or network.
+
+Sentences wait in the order of their turns. A sentence's turn is when it came; each further sentence of one request has
+its turn ``pace`` later than the one before, so that a long document leaves gaps for short requests behind it. A turn
+never changes, and later requests have later ones: nobody starves.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Load(NamedTuple):
+    """How much is being decoded, or may be."""
+
+    sentences: int
+    rows: int
+    """Hypotheses: the beam sizes of all sentences."""
+    positions: int
+    """Source positions, each sentence padded to the longest."""
+
+
+class Waiting(NamedTuple):
+    """What a policy sees of a sentence at the door."""
+
+    came_at: float
+    """Seconds of a monotonic clock."""
+    source_pieces: int
+    beam_size: int
+
+
+class Policy(Protocol):
+    """Decides how many of those who wait join now."""
+
+    window_seconds: float
+    """How long an idle engine may hold back who waits."""
+    pace: float
+    """Distance of the turns of one request's sentences, in mean times that a sentence takes."""
+
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, join_seconds: float, now: float) -> int:
+        """Return how many of ``waiting``, which stand in order of their turns, may join ``load`` now.
+
+        ``join_seconds`` is what encoding costs whoever is being decoded, however little is encoded.
+        """
+        ...
+
+
+def fitting(waiting: Sequence[Waiting], load: Load, limits: Load) -> int:
+    """Return how many from the first on fit into the limits beside ``load``; one always fits when there is no load.
+
+    Nobody overtakes one who does not fit, who would else wait for ever.
+    """
+    sentences, rows = load.sentences, load.rows
+    longest = load.positions // load.sentences if load.sentences else 0
+    for count, one in enumerate(waiting):
+        sentences += 1
+        rows += one.beam_size
+        longest = max(longest, one.source_pieces)
+        fits = sentences <= limits.sentences and rows <= limits.rows and sentences * longest <= limits.positions
+        if not fits and sentences > 1:
+            return count
+    return len(waiting)
+
+
+class InFlight:
+    """Sentences join between any two steps.
+
+    To encode someone makes all who are being decoded wait. So those at the door are let in once they have waited
+    together as long as the others would lose together by stopping for them (as in the ski-rental problem, that is at
+    most twice the least possible wait), and at once when nobody is being decoded.
+    """
+
+    window_seconds = 0.0
+    pace = 2.0
+
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, join_seconds: float, now: float) -> int:
+        """See Policy."""
+        count = fitting(waiting, load, limits)
+        waited = sum(now - one.came_at for one in waiting[:count])
+        return count if waited >= load.sentences * join_seconds else 0
+
+
+class Static:
+    """Batches whose sentences all start together; the next starts when the last sentence of this one has ended.
+
+    What other servers do, to compare with. A batch that is not full waits ``window_seconds`` for more.
+    """
+
+    pace = 0.0
+
+    def __init__(self, window_seconds: float = 0.0) -> None:
+        self.window_seconds = window_seconds
+
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, join_seconds: float, now: float) -> int:
+        """See Policy."""
+        del join_seconds
+        if load.sentences or not waiting:
+            return 0
+        count = fitting(waiting, load, limits)
+        is_full = count < len(waiting) or count == limits.sentences
+        return count if is_full or now - waiting[0].came_at >= self.window_seconds else 0
+
+
+class OneByOne:
+    """No batches at all, to compare with."""
+
+    window_seconds = 0.0
+    pace = 0.0
+
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, join_seconds: float, now: float) -> int:
+        """See Policy."""
+        del limits, join_seconds, now
+        return 1 if waiting and not load.sentences else 0

@@ -1,0 +1,163 @@
+"""What one engine thread decodes: a batch for each bundle, in which sentences join and leave between steps."""
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from model.bundle import Bundle
+from model.hypothesis import Hypothesis
+from model.search import Batch, BeamSearch, Sentence
+from service.admission import Load, Waiting
+from service.errors import DecodingFailed
+from service.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+FAILED = "The text could not be decoded; the server's log says why"
+RECOVERY_SECONDS = 10.0
+"""After a failure half as much is admitted, and twice as much again each time that this has passed without another."""
+MEAN_WEIGHT = 0.05
+
+
+class Job(NamedTuple):
+    """One sentence to decode, and who waits for it. Cancelling the future is how to say that nobody does any more."""
+
+    bundle: Bundle
+    sentence: Sentence
+    future: Future[list[Hypothesis]]
+    waiting: Waiting
+    turn: float
+
+
+class _InFlight(NamedTuple):
+    job: Job
+    admitted_at: float
+
+
+class _Decoding(NamedTuple):
+    """The sentences of one bundle, by their tickets in its batch."""
+
+    name: str
+    batch: Batch
+    jobs: dict[int, _InFlight]
+
+
+class Worker:
+    """Decodes what it is given, a step of all its sentences at a time. Belongs to one thread."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._decoding: dict[BeamSearch, _Decoding] = {}
+        self._share = 1.0
+        self._failed_at = 0.0
+        self._unanswered_seconds = 0.0  # of work since somebody was answered
+        self.join_seconds = 0.0
+        """The cheapest admission of late: what it costs to stop for one at all."""
+        self.sentence_seconds = 0.0
+        """Moving mean of the work for a sentence."""
+
+    @property
+    def load(self) -> Load:
+        """What is being decoded."""
+        jobs = [one.job.waiting for decoding in self._decoding.values() for one in decoding.jobs.values()]
+        longest = max((job.source_pieces for job in jobs), default=0)
+        return Load(len(jobs), sum(job.beam_size for job in jobs), len(jobs) * longest)
+
+    def limits(self, limits: Load) -> Load:
+        """Return the limits, or less of them for a while after a failure."""
+        if self._share < 1 and time.monotonic() - self._failed_at > RECOVERY_SECONDS:
+            self._share *= 2
+            self._failed_at = time.monotonic()
+        return limits if self._share >= 1 else Load(*(max(1, int(limit * self._share)) for limit in limits))
+
+    def advance(self, joining: Sequence[Job]) -> None:
+        """Drop whom nobody waits for, let the others join, and take a step; answer who is done."""
+        started = time.monotonic()
+        before = self.load.sentences + len(joining)
+        for decoding in list(self._decoding.values()):
+            self._drop_cancelled(decoding)
+        by_search: dict[BeamSearch, list[Job]] = {}
+        for job in joining:
+            by_search.setdefault(job.bundle.search, []).append(job)
+        for search, jobs in by_search.items():
+            self._admit(search, jobs)
+        for search in list(self._decoding):
+            self._step(search)
+            if search in self._decoding and not self._decoding[search].jobs:
+                del self._decoding[search]  # with all that its batch grew to, and the network if it is served no more
+        self._unanswered_seconds += time.monotonic() - started
+        if ended := before - self.load.sentences:
+            mean = self._unanswered_seconds / ended
+            self.sentence_seconds += (mean - self.sentence_seconds) * MEAN_WEIGHT if self.sentence_seconds else mean
+            self._unanswered_seconds = 0.0
+
+    def _drop_cancelled(self, decoding: _Decoding) -> None:
+        cancelled = {ticket for ticket, one in decoding.jobs.items() if one.job.future.cancelled()}
+        if cancelled:
+            decoding.batch.drop(cancelled)
+            for ticket in cancelled:
+                del decoding.jobs[ticket]
+            self._metrics.dropped_sentences.inc(len(cancelled))
+
+    def _admit(self, search: BeamSearch, jobs: Sequence[Job]) -> None:
+        name = jobs[0].bundle.manifest.name
+        decoding = self._decoding.get(search) or _Decoding(name, search.batch(), {})
+        started = time.monotonic()
+        try:
+            tickets = decoding.batch.admit([job.sentence for job in jobs])
+        except Exception:
+            self._fail(jobs, "encoding %d sentences with %s failed", name)
+            return
+        self._decoding[search] = decoding
+        seconds = time.monotonic() - started
+        self.join_seconds = min(seconds, self.join_seconds * 1.01) or seconds
+        self._metrics.encode_seconds.observe(seconds)
+        for ticket, job in zip(tickets, jobs, strict=True):
+            decoding.jobs[ticket] = _InFlight(job, started)
+            self._metrics.queue_seconds.observe(started - job.waiting.came_at)
+            self._metrics.pieces.labels(name, "in").inc(len(job.sentence.source))
+
+    def _step(self, search: BeamSearch) -> None:
+        name, batch, jobs = self._decoding[search]
+        if not jobs:
+            return
+        started = time.monotonic()
+        self._metrics.step_sentences.observe(len(jobs))
+        self._metrics.step_rows.observe(batch.rows)
+        try:
+            done = batch.step()
+        except Exception:
+            # What the step left half done is not worth saving: the next sentences begin in a new batch.
+            del self._decoding[search]
+            self._fail([one.job for one in jobs.values()], "decoding %d sentences with %s failed", name)
+            return
+        now = time.monotonic()
+        self._metrics.step_seconds.observe(now - started)
+        for ticket, hypotheses in done:
+            job, admitted_at = jobs.pop(ticket)
+            self._metrics.decode_seconds.observe(now - admitted_at)
+            self._answer(job, hypotheses)
+
+    def _answer(self, job: Job, hypotheses: list[Hypothesis]) -> None:
+        name = job.bundle.manifest.name
+        if not hypotheses:
+            logger.error("%s gave no finite probability for a sentence", name)
+        else:
+            self._metrics.pieces.labels(name, "out").inc(len(hypotheses[0].pieces))
+        # Whoever waits may cancel at any moment, but not once it is running.
+        if job.future.set_running_or_notify_cancel():
+            if hypotheses:
+                job.future.set_result(hypotheses)
+            else:
+                job.future.set_exception(DecodingFailed(FAILED))
+
+    def _fail(self, jobs: Sequence[Job], message: str, name: str) -> None:
+        """Log the exception that is being handled, fail the jobs, and admit less for a while."""
+        logger.exception(message, len(jobs), name)
+        self._share = max(self._share / 2, 1 / 1024)
+        self._failed_at = time.monotonic()
+        for job in jobs:
+            if job.future.set_running_or_notify_cancel():
+                job.future.set_exception(DecodingFailed(FAILED))

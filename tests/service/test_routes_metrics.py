@@ -1,0 +1,99 @@
+import threading
+
+import pytest
+
+from model.hypothesis import Hypothesis
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, wait_until
+from tests.service.live import TEXT, VALID, Live, assert_counted, assert_error
+
+
+def fail(*_: object) -> list[Hypothesis]:
+    raise RuntimeError("out of memory")
+
+
+def test_requests_are_counted_by_route_task_and_the_status_that_was_sent(fresh: Live, search: GatedSearch) -> None:
+    translated, summarized = ("/translate", "translate:de:en", 200), ("/summarize", "summarize:en", 200)
+    for answer, labels in [
+        (fresh.translate("Abc"), translated),
+        (fresh.client.post("/summarize", json={"q": "Abc"}), summarized),
+        (fresh.translate("Abc", target="de"), ("/translate", "", 200)),
+        (fresh.translate("Abc", target="zz"), ("/translate", "", 400)),
+        (fresh.client.post("/translate", content=b" " * 1001), ("unknown", "", 413)),
+        (fresh.client.get("/translate"), ("/translate", "", 405)),
+        (fresh.client.get("/nowhere"), ("unknown", "", 404)),
+        (fresh.client.get("/health/live"), ("/health/live", "", 200)),
+    ]:
+        assert answer.status_code == labels[-1]
+        assert_counted(fresh, labels)
+    fresh.translate("Abc")
+    assert_counted(fresh, translated, 2)
+    search.answer = fail
+    assert fresh.translate("Abc").status_code == 500
+    assert_counted(fresh, ("/translate", "translate:de:en", 500))
+    assert fresh.metric("dragoman_request_seconds_count", route="/translate") == 6
+    assert fresh.metric("dragoman_request_seconds_count", route="/summarize") == 1
+
+
+def test_a_failure_that_no_one_foresaw_is_counted_as_500(fresh: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh.state.translator, "run", fail)
+    assert_error(fresh.translate("Abc"), 500, "Internal error; the server's log has the details")
+    assert_counted(fresh, ("/translate", "translate:de:en", 500))
+
+
+def test_a_failure_of_the_network_is_logged_and_the_next_request_is_answered(
+    live: Live, output: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = GatedSearch()
+    failing.answer = fail
+    with monkeypatch.context() as patch:
+        patch.setattr(live.bundle.search, "batch", failing.batch)
+        assert_error(live.translate(TEXT), 500, "The text could not be decoded; the server's log says why")
+    assert "RuntimeError: out of memory" in caplog.text
+    assert live.translate(TEXT).json() == {"translatedText": output}
+
+
+def test_sentences_steps_and_seconds_are_measured(fresh: Live) -> None:
+    fresh.translate(["Abc", "De"])
+    wait_until(lambda: fresh.metric("dragoman_pieces_total", direction="out") == 9)  # five letters, two tags, two ends
+    assert fresh.metric("dragoman_pieces_total", bundle="fake", direction="in") == 9
+    for name, value in [
+        ("step_seconds_count", 5),
+        ("step_sentences_sum", 9),
+        ("step_rows_sum", 18),
+        ("encode_seconds_count", 1),
+        ("decode_seconds_count", 2),
+        ("queue_seconds_count", 2),
+    ]:
+        assert fresh.metric(f"dragoman_{name}") == value
+
+
+def test_what_waits_and_what_is_in_progress_is_seen(fresh: Live, search: GatedSearch) -> None:
+    search.gate.clear()
+    threads = [threading.Thread(target=fresh.translate, args=(text,)) for text in ("Abc", ["De", "F"])]
+    threads[0].start()
+    search.wait_for_steps(1)
+    threads[1].start()
+    wait_until(lambda: fresh.metric("dragoman_queued_sentences") == 2)
+    assert fresh.metric("dragoman_sentences_in_flight") == 1
+    assert fresh.metric("dragoman_requests_in_progress") == 3  # the one that asks is in progress too
+    search.gate.set()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+    wait_until(lambda: fresh.metric("dragoman_requests_in_progress") == 1)
+    assert fresh.metric("dragoman_queued_sentences") == 0
+    wait_until(lambda: fresh.metric("dragoman_sentences_in_flight") == 0)
+
+
+def test_no_text_and_no_unknown_code_becomes_a_label(live: Live) -> None:
+    live.translate("Geheimnis", source="geheim")
+    live.client.post("/translate", params={"q": "Geheimnis", "api_key": "geheim"})
+    live.client.get("/geheim")
+    assert "geheim" not in live.client.get("/metrics").text.lower()
+
+
+def test_no_text_is_logged(live: Live, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "service"):
+        live.translate("Geheimnis")
+        live.client.post("/translate", params={**VALID, "q": "Geheimnis"})
+        wait_until(lambda: caplog.text.count("/translate") >= 2)
+    assert "Geheimnis" not in caplog.text
