@@ -1,4 +1,4 @@
-"""The command line: ``dragoman serve | translate | train | evaluate | export``."""
+"""The command line: ``dragoman serve | translate | train | evaluate | export | bench``."""
 
 import json
 import os
@@ -12,56 +12,23 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from model.bundle import BundleError, Score, load_bundle, write_description
-from model.checkpoint import CheckpointError
-from model.config import RecipeError, Task, load_recipe
-from model.data import DataError
-from model.export import ExportError
+from model.bundle import Score, load_bundle, write_description
+from model.config import load_recipe
 from model.export import export as export_bundle
-from model.tokenizer import TokenizerError
+from service.bench.cli import app as bench
 from service.catalogue import Catalogue, Entry, load_catalogue
-from service.errors import InvalidRequest, ServiceError
+from service.console import Models, console, one_sentence_errors, parse_task, print_table
+from service.errors import InvalidRequest
 from service.offline import open_translator, run_in_bulk
-from service.settings import SettingsError, choose_device, load_settings
+from service.settings import choose_device, choose_dtype, load_settings, share_cores
 
-FORESEEN = (
-    BundleError,
-    CheckpointError,
-    DataError,
-    ExportError,
-    OSError,
-    RecipeError,
-    ServiceError,
-    SettingsError,
-    TokenizerError,
-)
 LINES_AT_ONCE = 256
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console(stderr=True, soft_wrap=True, highlight=False)
-
-Models = Annotated[Path | None, typer.Option(help="Folder of bundles; by default DRAGOMAN_MODELS or the starters")]
-
-
-@contextmanager
-def one_sentence_errors() -> Iterator[None]:
-    """End with status 1 and one sentence on what a user can mend; a trace is for what they cannot."""
-    try:
-        yield
-    except BrokenPipeError:
-        # Whoever read our output has left. Python would complain once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
-    except ModuleNotFoundError as error:
-        console.print(f"dragoman: {error.name} is missing: pip install 'dragoman[train]'", style="red", markup=False)
-        raise typer.Exit(1) from None
-    except FORESEEN as error:
-        console.print(f"dragoman: {error}", style="red", markup=False)
-        raise typer.Exit(1) from None
+app.add_typer(bench, name="bench")
 
 
 @app.command()
@@ -87,8 +54,8 @@ def translate(
     """Translate standard input line by line to standard output, without a server."""
     with one_sentence_errors():
         settings = load_settings(models=models)
-        task = _task(f"translate:{source.lower()}:{target.lower()}")
-        catalogue = load_catalogue(settings.models, choose_device(settings))
+        task = parse_task(f"translate:{source.lower()}:{target.lower()}")
+        catalogue = load_catalogue(settings)
         for entry in catalogue.entries:
             if entry.error:
                 console.print(f"dragoman: {entry.error}", style="yellow", markup=False)
@@ -99,13 +66,6 @@ def translate(
                     sys.stdout.write(f"{answer}\n")
                 sys.stdout.flush()
                 advance(sum(len(line.encode()) + 1 for line in lines))
-
-
-def _task(text: str) -> Task:
-    try:
-        return Task.parse(text)
-    except ValueError as error:
-        raise InvalidRequest(f"{text} is not a task; one looks like translate:de:en or summarize:en") from error
 
 
 def _chunks_of_stdin() -> Iterator[list[str]]:
@@ -213,8 +173,9 @@ def evaluate(
         settings = load_settings()
         from service.evaluate import evaluate_bundle, tasks_for
 
-        loaded = load_bundle(bundle, choose_device(settings))
-        tasks = tasks_for(loaded.manifest, file, columns=columns, wanted=[_task(t) for t in task or []])
+        torch.set_num_threads(share_cores(settings).for_each)
+        loaded = load_bundle(bundle, choose_device(settings), choose_dtype(settings))
+        tasks = tasks_for(loaded.manifest, file, columns=columns, wanted=[parse_task(t) for t in task or []])
         catalogue = Catalogue([Entry(bundle.name, loaded, None)], dict.fromkeys(tasks, loaded))
         with open_translator(catalogue, settings) as translator:
             scores = [evaluate_bundle(translator, file, task=one, is_reversed=r) for one, r in tasks.items()]
@@ -224,17 +185,16 @@ def evaluate(
     if as_json:
         sys.stdout.write(json.dumps([score.model_dump(mode="json") for score in scores], indent=2) + "\n")
     else:
-        # A pipe has no width; by default rich would cut names to fit 80 columns.
-        Console(width=None if sys.stdout.isatty() else 160).print(_table(scores))
+        print_table(_table(scores))
         # Below, as the table would cut them off.
         for signature in dict.fromkeys(v for score in scores for v in score.values.values() if isinstance(v, str)):
             sys.stdout.write(f"{signature}\n")
 
 
 def _table(scores: list[Score]) -> Table:
-    table = Table("task", "test", "pairs", "metric", "score")
+    table = Table("task", "test", "pairs", "served in", "metric", "score")
     for score in scores:
         for metric, value in score.values.items():
             if isinstance(value, float):
-                table.add_row(str(score.task), score.test, str(score.pairs), metric, f"{value:.1f}")
+                table.add_row(str(score.task), score.test, str(score.pairs), score.dtype, metric, f"{value:.1f}")
     return table

@@ -1,0 +1,57 @@
+"""What the service holds after many requests of random lengths, against what it held when it had warmed up."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from service.bench.errors import BenchError
+from service.bench.load import ClosedJob, run_apart
+from service.bench.online import wait_for_rest
+from service.bench.server import Target, resident_bytes
+from service.bench.traffic import Traffic
+
+
+class Sample(NamedTuple):
+    """Resident memory after so many requests; growth is against the first sample, 0.03 for 3 %."""
+
+    requests: int
+    resident_megabytes: float
+    growth: float
+
+
+class Memory(NamedTuple):
+    """Samples in their order, and what the requests were answered with."""
+
+    samples: list[Sample]
+    statuses: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Soak:
+    """How many requests are sent, by how many clients, and how often memory is read."""
+
+    traffic: Traffic
+    requests: int
+    every: int
+    connections: int
+    seed: int
+
+
+def measure_memory(target: Target, soak: Soak, report: Callable[[Sample], None]) -> Memory:
+    """Send the requests and report each sample; the first, after ``every`` requests, is what growth is against."""
+    wait_for_rest(target, soak.traffic)
+    samples: list[Sample] = []
+    statuses: Counter[str] = Counter()
+    for sent in range(0, soak.requests, soak.every):
+        count = min(soak.every, soak.requests - sent)
+        bodies = [request.body for request in soak.traffic.spans(count, soak.seed + sent)]
+        result = run_apart(ClosedJob(f"{target.url}/translate", bodies, soak.connections, None))
+        statuses.update(outcome.status for outcome in result.outcomes)
+        held = resident_bytes(target)
+        if held is None:
+            raise BenchError("the service does not report its resident memory, which it does on Linux only")
+        first = samples[0].resident_megabytes if samples else held / 1e6
+        samples.append(Sample(sent + count, held / 1e6, held / 1e6 / first - 1))
+        report(samples[-1])
+    return Memory(samples, dict(statuses))
