@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model.int8 import Int8Product
-from model.search import top_pieces
+from model.step import top_pieces
 from model.torchscript import without_deprecation_warnings
 
 PIECES, FEATURES, BEAM = 8000, 384, 5

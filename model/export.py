@@ -21,7 +21,7 @@ from model.bundle import (
 from model.checkpoint import Checkpoint, load_checkpoint, restore_network
 from model.config import Recipe
 from model.data import pad
-from model.search import Network
+from model.step import Network
 
 TOLERANCE = 1e-4
 """Largest difference between eager and scripted; float32 kernels that are fused otherwise differ by 1e-6."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from model.search import Network
+from model.step import Network
 
 logger = logging.getLogger(__name__)
 

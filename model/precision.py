@@ -8,7 +8,8 @@ import torch
 from model import torchscript
 from model.config import DecodingConfig, DType
 from model.graphs import GraphedNetwork
-from model.search import BeamSearch, Network
+from model.search import BeamSearch
+from model.step import Network
 from model.tokenizer import END, Tokenizer
 
 TRIAL_SENTENCES = 4

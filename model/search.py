@@ -10,17 +10,19 @@ products are on its device; what is decided of a few candidates a row is decided
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model import torchscript
 from model.config import DecodingConfig
 from model.data import pad
 from model.hypothesis import Ended, Hypothesis, best_penalty, repeated_ngrams, score
 from model.memory import MemoryPool
+from model.step import Network, Step
 from model.tokenizer import END, START
 from model.trellis import ROOT, Floats, Integers, Layer, Node, Trellis
 
@@ -28,17 +30,6 @@ SOURCE_MULTIPLE = 8  # lengths are rounded up to it: oneDNN keeps one primitive 
 MIN_PLACES = 4
 """Places that every sentence has in attention. From so many on, its matrix products give a row the same bits however
 many other rows there are."""
-BLOCK = 64  # pieces of which the best is looked up first: much faster than to rank all
-
-
-class Network(Protocol):
-    """What a search needs of a network, eager or scripted; shapes as in model.network."""
-
-    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
-
-    def decode_step(
-        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor, places: Tensor, width: int
-    ) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
 class Sentence(NamedTuple):
@@ -134,9 +125,9 @@ _NO_ROWS = _Rows(_NONE, _NONE, _NONE, _NONE, np.zeros(0))
 class Batch:
     """Sentences being decoded, each as if it were alone."""
 
-    def __init__(self, network: Network, special: Tensor, device: torch.device) -> None:
+    def __init__(self, network: Network, step: Step, device: torch.device) -> None:
         self._network = network
-        self._special = special
+        self._step = step
         self._device = device
         self._tickets = 0
         self._slots: list[_Slot] = []
@@ -198,31 +189,36 @@ class Batch:
         rows, state = self._rows, self._state
         assert state is not None
         width = max(MIN_PLACES, int(rows.ranks.max()) + 1)
-        pieces, origins, places = self._upload(rows.pieces, rows.origins, rows.slots * width + rows.ranks)
-        memory, mask = self._pool.views()
-        logits, self._state, weights = self._network.decode_step(
-            pieces, state.index_select(0, origins), memory, mask, places, width
-        )
-        keeps_weights = any(slot.wants_weights for slot in self._slots)
-        self._trellis.push(Layer(rows.pieces, rows.parents(), rows.totals, weights if keeps_weights else None))
-        log_probabilities = torch.log_softmax(logits.float(), dim=-1)
-        self._guard(log_probabilities)
+        given = self._upload(rows.pieces, rows.origins, rows.slots * width + rows.ranks)
         limits = self._limits = self._limits or _Limits.of(self._slots)
-        self._extend(*self._candidates(log_probabilities, int(limits.room.max())))
+        count = int(limits.room.max())
+        layer = Layer(rows.pieces, rows.parents(), rows.totals, None)
+        if any(slot.is_guarded for slot in self._slots):
+            log_probabilities, self._state, weights = self._step.advance(given, state, *self._pool.views(), width)
+            self._trellis.push(layer)
+            self._guard(log_probabilities)
+            found = self._step.candidates(log_probabilities, count)
+        else:
+            *found, self._state, weights = self._step(given, state, *self._pool.views(), width, count)
+            self._trellis.push(layer)
+        if any(slot.wants_weights for slot in self._slots):
+            self._trellis.attach(weights)
+        self._extend(*self._as_candidates(*self._download(*found)))
         return self._retire()
 
-    def _upload(self, *arrays: Integers) -> Sequence[Tensor]:
-        stacked = torch.from_numpy(np.stack(arrays))
+    def _upload(self, *arrays: Integers) -> Tensor:
+        stacked = torch.from_numpy(np.array(arrays))
         if self._device.type == "cuda":  # from pinned memory a copy does not wait for the step before
             stacked = stacked.pin_memory()
-        return stacked.to(self._device, non_blocking=True).unbind()
+            return stacked.to(self._device, non_blocking=True)
+        return stacked
 
-    def _download(self, *tensors: Tensor) -> list[NDArray[np.generic]]:
+    def _download(self, *tensors: Tensor) -> list[NDArray[Any]]:
         """Copy to the host; the one place where a step waits for its device."""
-        copies = [tensor.to("cpu", non_blocking=True) for tensor in tensors]
         if self._device.type == "cuda":
+            tensors = tuple(tensor.to("cpu", non_blocking=True) for tensor in tensors)
             torch.cuda.current_stream(self._device).synchronize()
-        return [copy.numpy() for copy in copies]
+        return [tensor.numpy() for tensor in tensors]
 
     def _guard(self, log_probabilities: Tensor) -> None:
         """Make repetition impossible, or less probable, for the rows whose sentence wants that."""
@@ -234,13 +230,12 @@ class Batch:
                 log_probabilities[row, sorted(set(held))] *= slot.config.repetition_penalty
                 log_probabilities[row, repeated_ngrams(held, slot.config.no_repeat_ngram)] = float("-inf")
 
-    def _candidates(self, log_probabilities: Tensor, count: int) -> tuple[Floats, Integers]:
-        """Return the log-probability of the end and of each row's ``count`` best pieces, (R, C), and these pieces."""
-        ends = log_probabilities[:, END].clone()
-        log_probabilities.index_fill_(1, self._special, float("-inf"))
-        ends_here, best, best_pieces = self._download(ends, *top_pieces(log_probabilities, count))
+    def _as_candidates(
+        self, ends: NDArray[np.float32], best: NDArray[np.float32], best_pieces: Integers
+    ) -> tuple[Floats, Integers]:
+        """Return log-probabilities (R, C) and pieces (R, C) of the end and of each row's best pieces."""
         values = np.empty((best.shape[0], best.shape[1] + 1))
-        values[:, 0], values[:, 1:] = ends_here, best
+        values[:, 0], values[:, 1:] = ends, best
         pieces = np.full(values.shape, END)
         pieces[:, 1:] = best_pieces
         return values, pieces
@@ -349,27 +344,6 @@ class Batch:
         self._limits = None
 
 
-def top_pieces(log_probabilities: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the ``count`` best of each row (R, V), best first, and their pieces, (R, count) each.
-
-    The best pieces are in the blocks whose own best are the best: to rank those alone takes a third of the time.
-    """
-    rows, size = log_probabilities.shape
-    blocks = size // BLOCK
-    if blocks <= 2 * count:
-        values, pieces = log_probabilities.topk(min(count, size), dim=1)
-        return values, pieces
-    blocked = log_probabilities[:, : blocks * BLOCK].view(rows, blocks, BLOCK)
-    best_blocks = blocked.amax(dim=-1).topk(count, dim=1).indices  # (R, count)
-    within = torch.arange(BLOCK, device=log_probabilities.device)
-    numbers = (best_blocks.unsqueeze(-1) * BLOCK + within).flatten(1)  # (R, count * BLOCK)
-    if blocks * BLOCK < size:
-        rest = torch.arange(blocks * BLOCK, size, device=log_probabilities.device)
-        numbers = torch.cat((numbers, rest.expand(rows, -1)), dim=1)
-    values, places = log_probabilities.gather(1, numbers).topk(count, dim=1)
-    return values, numbers.gather(1, places)
-
-
 class BeamSearch:
     """Search with one network.
 
@@ -379,11 +353,12 @@ class BeamSearch:
     def __init__(self, network: Network, special_ids: Sequence[int], device: torch.device) -> None:
         self.network = network
         self.device = device
-        self._special = torch.tensor(sorted({*special_ids, END}), device=device)
+        step = Step(network, torch.tensor(sorted({*special_ids, END}), device=device))
+        self._step = torchscript.compiled(step) if isinstance(network, torch.jit.ScriptModule) else step
 
     def batch(self) -> Batch:
         """Return an empty batch."""
-        return Batch(self.network, self._special, self.device)
+        return Batch(self.network, self._step, self.device)
 
     def search(self, sources: Sequence[Sequence[int]], config: DecodingConfig) -> list[list[Hypothesis]]:
         """Decode framed sources together; for each, at most ``n_best`` hypotheses, best first."""

@@ -7,11 +7,13 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 
 from model.config import DType
 from model.network import Seq2Seq
+from model.step import Step
 
 # forward is exported by itself; the methods that a search and a loader call have to be marked.
 for method in (Seq2Seq.encode, Seq2Seq.decode_step, Seq2Seq.quantize):
@@ -35,6 +37,12 @@ def script(network: Seq2Seq) -> bytes:
     with without_deprecation_warnings():
         torch.jit.save(torch.jit.script(network), archive)
     return archive.getvalue()
+
+
+def compiled(step: Step) -> Step:
+    """Compile what a search does with a network that is scripted itself."""
+    with without_deprecation_warnings():
+        return cast(Step, torch.jit.script(step))
 
 
 def load(archive: bytes, device: torch.device, dtype: DType = "float32") -> torch.jit.ScriptModule:

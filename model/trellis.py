@@ -50,6 +50,10 @@ class Trellis:
         """Add the layer of the next step."""
         self._layers.append(layer)
 
+    def attach(self, weights: Tensor) -> None:
+        """Keep what the rows of the last layer attended to."""
+        self._layers[-1] = self._layers[-1]._replace(weights=weights)
+
     def forget_before(self, step: int) -> None:
         """Drop the layers of earlier steps."""
         while self._first < step and self._layers:

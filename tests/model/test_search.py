@@ -8,7 +8,8 @@ import torch
 from model import search as search_module
 from model.config import DecodingConfig
 from model.network import Seq2Seq
-from model.search import BLOCK, Sentence, search_all, top_pieces
+from model.search import Sentence, search_all
+from model.step import BLOCK, top_pieces
 from model.tokenizer import END
 from tests.slow_search import (
     SOURCES,
