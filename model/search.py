@@ -76,13 +76,13 @@ class _Slot:
 class _Limits(NamedTuple):
     """What the slots allow, an entry for each; made anew when one of them changes."""
 
-    started: Integers
-    min_length: Integers
-    max_length: Integers
-    room: Integers
-    best_penalty: Floats
-    to_beat: Floats
-    threshold: Floats
+    started: Integers  # (B)
+    min_length: Integers  # (B)
+    max_length: Integers  # (B)
+    room: Integers  # (B, 1)
+    to_exceed: Floats  # (B, 1) the log-probability below which nothing comes among the n best any more
+    threshold: Floats  # (B, 1)
+    most_room: int
 
     @classmethod
     def of(cls, slots: Sequence[_Slot]) -> "_Limits":
@@ -90,10 +90,11 @@ class _Limits(NamedTuple):
             started=np.array([slot.started for slot in slots]),
             min_length=np.array([slot.config.min_length for slot in slots]),
             max_length=np.array([slot.max_length for slot in slots]),
-            room=np.array([slot.room for slot in slots]),
-            best_penalty=np.array([slot.best_penalty for slot in slots]),
-            to_beat=np.array([slot.to_beat for slot in slots]),
-            threshold=np.array([slot.threshold for slot in slots]),
+            room=np.array([[slot.room] for slot in slots]),
+            # Log-probabilities only fall: the best that comes of one is what it is now over the largest penalty.
+            to_exceed=np.array([[slot.to_beat * slot.best_penalty] for slot in slots]),
+            threshold=np.array([[slot.threshold] for slot in slots]),
+            most_room=max(slot.room for slot in slots),
         )
 
 
@@ -191,7 +192,7 @@ class Batch:
         width = max(MIN_PLACES, int(rows.ranks.max()) + 1)
         given = self._upload(rows.pieces, rows.origins, rows.slots * width + rows.ranks)
         limits = self._limits = self._limits or _Limits.of(self._slots)
-        count = int(limits.room.max())
+        count = limits.most_room
         layer = Layer(rows.pieces, rows.parents(), rows.totals, None)
         if any(slot.is_guarded for slot in self._slots):
             log_probabilities, self._state, weights = self._step.advance(given, state, *self._pool.views(), width)
@@ -251,26 +252,26 @@ class Batch:
         if (is_full := length >= limits.max_length).any():
             totals[is_full[rows.slots], 1:] = -np.inf
 
-        # As a rectangle of the candidates of each slot, best first: what has not found room, or is no number, is out.
+        # As a rectangle of the candidates of each slot, best first. Whoever ends without a chance must not cost the
+        # others a row, and so only those who can win are chosen; what is no number is not either.
         row_at = np.zeros((len(self._slots), int(rows.ranks.max()) + 1), dtype=np.int64)
         row_at[rows.slots, rows.ranks] = np.arange(len(rows.slots))
         grid = np.full((*row_at.shape, totals.shape[1]), -np.inf)
         grid[rows.slots, rows.ranks] = totals
         ranked = grid.reshape(len(self._slots), -1)
-        order = np.argsort(-ranked, axis=1, kind="stable")[:, : int(limits.room.max())]
-        best = np.take_along_axis(ranked, order, axis=1)
-        is_near = best >= best[:, :1] - limits.threshold[:, np.newaxis]
-        has_room = np.arange(best.shape[1]) < limits.room[:, np.newaxis]
-        # Whoever ends without a chance must not cost the others a row.
-        is_chosen = (best > -np.inf) & has_room & is_near & self._can_win(best)
+        order = np.argsort(-ranked, axis=1, kind="stable")[:, : limits.most_room]
+        best = ranked[np.arange(len(order))[:, np.newaxis], order]
+        is_chosen = (np.arange(best.shape[1]) < limits.room) & (best > limits.to_exceed)
+        is_chosen &= best >= best[:, :1] - limits.threshold
         has_ended = is_chosen & (order % totals.shape[1] == 0)
-
-        for slot, rank in np.argwhere(has_ended):
-            row = int(row_at[slot, order[slot, rank] // totals.shape[1]])
-            self._end(self._slots[slot], Node(self._trellis.steps - 1, row), float(best[slot, rank]))
+        is_live = is_chosen & ~has_ended
         if has_ended.any():
+            for slot, rank in np.argwhere(has_ended):
+                row = int(row_at[slot, order[slot, rank] // totals.shape[1]])
+                self._end(self._slots[slot], Node(self._trellis.steps - 1, row), float(best[slot, rank]))
             self._limits = _Limits.of(self._slots)
-        is_live = is_chosen & ~has_ended & self._can_win(best)
+            is_live &= best > self._limits.to_exceed
+
         slots, ranks = np.nonzero(is_live)
         chosen = order[slots, ranks]
         origins = row_at[slots, chosen // totals.shape[1]]
@@ -281,17 +282,6 @@ class Batch:
             origins=origins,
             totals=best[slots, ranks],
         )
-
-    def _can_win(self, totals: Floats) -> NDArray[np.bool_]:
-        """Say of each total of each slot whether what comes of it may be among the n best.
-
-        Log-probabilities only fall: the best that a hypothesis can reach is what it has over the largest penalty.
-        """
-        assert self._limits is not None
-        able: NDArray[np.bool_] = (
-            totals / self._limits.best_penalty[:, np.newaxis] > self._limits.to_beat[:, np.newaxis]
-        )
-        return able
 
     def _end(self, slot: _Slot, node: Node, log_probability: float) -> None:
         attended = self._attended(slot, node) if slot.config.coverage_penalty else None
