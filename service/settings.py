@@ -92,7 +92,9 @@ class Threads(NamedTuple):
 
 def share_cores(settings: Settings) -> Threads:
     """Return the threads that decode: on a CPU one for each core while there are few, on a GPU one."""
-    cores = settings.threads or len(os.sched_getaffinity(0))
+    # Of the cores of the machine, those that the process may use; macOS cannot say.
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = settings.threads or usable or 1
     workers = 1 if choose_device(settings).type == "cuda" else min(cores, MAX_WORKERS)
     return Threads(workers, cores // workers)
 
