@@ -6,16 +6,15 @@ In int8 on one thread, as one worker decodes. The floor is every product of a st
 shape. Steps are timed without the profiler; its table is of other steps, and sums to more.
 """
 
-import statistics
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import torch
 from rich.console import Console
 from rich.table import Table
+from timing import median_ms
 from torch.profiler import ProfilerActivity, profile
 
 from model.bundle import Bundle, load_bundle
@@ -30,16 +29,6 @@ PRODUCTS = ("quantized::linear_with_input_q_dq_qweight_dq_output_fp32", "aten::b
 SHOWN = 14
 
 console = Console(width=120)
-
-
-def median_ms(work: Callable[[], object]) -> float:
-    """Return the median time of ROUNDS calls, after two to warm up."""
-    seconds = []
-    for _ in range(ROUNDS + 2):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return 1000 * statistics.median(seconds[2:])
 
 
 def full_batch(bundle: Bundle, sources: list[list[int]]) -> Batch:
@@ -74,13 +63,13 @@ def products_ms(bundle: Bundle, rows: int, sentences: int, positions: int) -> fl
         torch.bmm(queries, keys.transpose(1, 2))
         torch.bmm(weights, keys)
 
-    return median_ms(products)
+    return median_ms(products, ROUNDS)
 
 
 def steps_ms(bundle: Bundle, sources: list[list[int]]) -> float:
     """Return the median time of a step at full beams."""
     batch = full_batch(bundle, sources)
-    return median_ms(batch.step)
+    return median_ms(batch.step, ROUNDS)
 
 
 def print_profile(bundle: Bundle, sources: list[list[int]]) -> None:

@@ -31,9 +31,10 @@ from peer_setup import (
     transformer_of,
 )
 
-from model.config import Task
+from model.config import DecodingConfig, Task
 
 OURS = "Dragoman"
+PRUNED = DecodingConfig().prune_threshold
 TITLES = {"base": "Transformer base, 6+6×512", "small": "Transformer 5+5×256"}
 REQUEST_SECONDS = 600
 
@@ -111,7 +112,10 @@ class Web:
         bodies = [self.body(words[first : first + batch_size]) for first in range(0, len(words), batch_size)]
         begun = time.perf_counter()
         for body in bodies:
-            response = self.client.post(self.address, json=body)
+            try:
+                response = self.client.post(self.address, json=body)
+            except httpx.HTTPError as error:
+                raise PeerError(f"{type(error).__name__}: {error}") from error
             if not response.is_success or "error" in response.json():
                 raise PeerError(f"{response.status_code}: {response.text[:200]}")
         seconds = time.perf_counter() - begun
@@ -129,9 +133,12 @@ def process(words: Sequence[str | Path], form: str, log: Path) -> Iterator[Runni
         yield Process(runner, form, log)
 
 
-def ours(workers: int, threads: int, place: Place, log: Path) -> contextlib.AbstractContextManager[Running]:
-    """Start our own runner, in this very environment."""
-    return process([sys.executable, SCRIPTS / "ours.py", place.bundle, str(workers), str(threads)], "ids", log)
+def ours(
+    workers: int, threads: int, place: Place, log: Path, prune_threshold: float = 0.0
+) -> contextlib.AbstractContextManager[Running]:
+    """Start our own runner, in this very environment; without pruning it carries as many rows as the peers do."""
+    settings = map(str, (workers, threads, prune_threshold))
+    return process([sys.executable, SCRIPTS / "ours.py", place.bundle, *settings], "ids", log)
 
 
 def ctranslate2(
@@ -177,6 +184,10 @@ def contenders(task: Task, target_length: int, cores: int) -> list[Contender]:
         Contender(OURS, all_cores, (1, 8, 32), partial(ours, 1, cores)),
         Contender(OURS, one, (1,), partial(ours, 1, 1)),
         Contender(OURS, side_by_side, (8, 32), partial(ours, cores, 1)),
+        Contender(f"{OURS}, pruned as by default", one, (1,), partial(ours, 1, 1, prune_threshold=PRUNED)),
+        Contender(
+            f"{OURS}, pruned as by default", side_by_side, (8, 32), partial(ours, cores, 1, prune_threshold=PRUNED)
+        ),
     ]
     for model, title in TITLES.items():
         name = f"CTranslate2 int8, {title}"

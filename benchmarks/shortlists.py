@@ -6,13 +6,10 @@ A lexical shortlist (Jean et al. 2015) leaves the pieces that a sentence's words
 flight the list of a batch changes whenever somebody joins, and the int8 weights of the output layer are packed anew.
 """
 
-import statistics
-import time
-from collections.abc import Callable
-
 import torch
 from rich.console import Console
 from rich.table import Table
+from timing import median_ms
 
 from model.int8 import Int8Product
 from model.step import top_pieces
@@ -22,16 +19,6 @@ PIECES, FEATURES, BEAM = 8000, 384, 5
 ROUNDS = 40
 
 console = Console(width=120)
-
-
-def median_ms(work: Callable[[], object]) -> float:
-    """Return the median time of ROUNDS calls, after two to warm up."""
-    seconds = []
-    for _ in range(ROUNDS + 2):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return 1000 * statistics.median(seconds[2:])
 
 
 @torch.inference_mode()
@@ -44,12 +31,15 @@ def main() -> None:
     for size in (PIECES, 2000, 1000, 500):
         product = Int8Product()
         listed = torch.randperm(PIECES)[:size]
-        packing = median_ms(lambda product=product, listed=listed: product.pack(weight[listed], bias[listed], 1.0))
+        packing = median_ms(
+            lambda product=product, listed=listed: product.pack(weight[listed], bias[listed], 1.0), ROUNDS
+        )
         steps = []
         for rows in (BEAM, 8 * BEAM):
             features = torch.rand(rows, FEATURES) * 2 - 1
             step = median_ms(
-                lambda product=product, features=features: top_pieces(torch.log_softmax(product(features), -1), BEAM)
+                lambda product=product, features=features: top_pieces(torch.log_softmax(product(features), -1), BEAM),
+                ROUNDS,
             )
             steps.append(f"{step:.2f}")
         table.add_row(f"{size:,}", *steps, f"{packing:.2f}")

@@ -119,7 +119,8 @@ def render_card(manifest: Manifest) -> str:
         f"{manifest.dtype}, {manifest.pieces} pieces. Sources of up to {manifest.max_source_pieces} pieces.",
         f"## Data\n\n{card.data}",
         f"## Licence\n\n{card.licence}",
-        f"## Scores\n\nBeam {manifest.decoding.beam_size}, length penalty {manifest.decoding.length_penalty}.",
+        f"## Scores\n\nBeam {manifest.decoding.beam_size}, length penalty {manifest.decoding.length_penalty}, "
+        f"pruned {manifest.decoding.prune_threshold} behind the best.",
         "\n".join(table),
         *(f"`{signature}`" for signature in signatures),
         f"## What it is bad at\n\n{card.limits}",

@@ -5,7 +5,7 @@ that holds it, beside padding that reaches nothing.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,6 +17,10 @@ logger = logging.getLogger(__name__)
 
 ROWS = (8, 32, 128, 320, 640, 1280, 2560)
 POSITIONS = (16, 32, 64, 128, 256, 512)
+WIDTHS = (8, 16)
+MAX_SENTENCES = 512
+MAX_CELLS = 65_536
+"""Sentences times positions of a graph: it holds their memories for good."""
 WARM_UPS = 4
 """Runs before a capture: TorchScript compiles in its first ones, which must not be captured."""
 
@@ -50,7 +54,11 @@ def capture_on_cuda(step: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], 
             step()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    # The outer block brings the thread back to its stream when a capture fails, which the inner one does not.
+    with (
+        torch.cuda.stream(torch.cuda.current_stream()),
+        torch.cuda.graph(graph, capture_error_mode="thread_local"),
+    ):
         outputs = step()
     return outputs, graph.replay
 
@@ -88,6 +96,7 @@ class GraphedNetwork:
         for given, held in zip((pieces, state), graph.inputs[:2], strict=True):
             held[:rows].copy_(given)
         graph.inputs[2][:sentences, :positions].copy_(memory)
+        graph.inputs[2][:sentences, positions:].zero_()  # a NaN left there would get through a weight of 0
         graph.inputs[3].fill_(False)
         graph.inputs[3][:sentences, :positions].copy_(mask)
         # The places of a row count in this width, and those of the graph in its own; padding goes beyond all sentences.
@@ -100,14 +109,14 @@ class GraphedNetwork:
     def _make(self, sizes: Sizes, state: Tensor, memory: Tensor) -> Graph | None:
         """Capture a step of these sizes; None where that fails, which costs speed and nothing else."""
         device, sentences = state.device, sizes.sentences + 1  # one more, for the padding
-        inputs: Inputs = (
-            torch.zeros(sizes.rows, dtype=torch.long, device=device),
-            state.new_zeros(sizes.rows, state.size(1)),
-            memory.new_zeros(sentences, sizes.positions, memory.size(2)),
-            torch.zeros(sentences, sizes.positions, dtype=torch.bool, device=device),
-            torch.full((sizes.rows,), sizes.sentences * sizes.width, device=device),
-        )
         try:
+            inputs: Inputs = (
+                torch.zeros(sizes.rows, dtype=torch.long, device=device),
+                state.new_zeros(sizes.rows, state.size(1)),
+                memory.new_zeros(sentences, sizes.positions, memory.size(2)),
+                torch.zeros(sentences, sizes.positions, dtype=torch.bool, device=device),
+                torch.full((sizes.rows,), sizes.sentences * sizes.width, device=device),
+            )
             outputs, replay = self._capture(lambda: self._network.decode_step(*inputs, sizes.width))
         except RuntimeError:
             logger.exception("a step of %s cannot be captured as a CUDA graph and will run without", sizes)
@@ -117,10 +126,16 @@ class GraphedNetwork:
 
 def _sizes(rows: int, sentences: int, positions: int, width: int) -> Sizes | None:
     """Return the smallest sizes that hold a step, None when it is too large for all."""
-    enough_rows = next((size for size in ROWS if size >= max(rows, sentences)), None)
-    enough_positions = next((size for size in POSITIONS if size >= positions), None)
-    if enough_rows is None or enough_positions is None:
+    enough_rows = _smallest(ROWS, max(rows, sentences))
+    enough_positions = _smallest(POSITIONS, positions)
+    enough_width = _smallest(WIDTHS, width)
+    if enough_rows is None or enough_positions is None or enough_width is None or sentences > MAX_SENTENCES:
         return None
-    # A place for every row and more would do, but a beam of 16 among beams of 5 is rare: two widths are enough.
-    enough_width = 8 if width <= 8 else 16
-    return Sizes(enough_rows, min(enough_rows, 512), enough_positions, enough_width) if sentences <= 512 else None
+    places = min(enough_rows, MAX_SENTENCES)
+    return (
+        Sizes(enough_rows, places, enough_positions, enough_width) if places * enough_positions <= MAX_CELLS else None
+    )
+
+
+def _smallest(sizes: Sequence[int], needed: int) -> int | None:
+    return next((size for size in sizes if size >= needed), None)

@@ -126,8 +126,7 @@ _NO_ROWS = _Rows(_NONE, _NONE, _NONE, _NONE, np.zeros(0))
 class Batch:
     """Sentences being decoded, each as if it were alone."""
 
-    def __init__(self, network: Network, step: Step, device: torch.device) -> None:
-        self._network = network
+    def __init__(self, step: Step, device: torch.device) -> None:
         self._step = step
         self._device = device
         self._tickets = 0
@@ -154,7 +153,7 @@ class Batch:
         """
         lengths = [len(sentence.source) for sentence in sentences]
         source = pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE).to(self._device)
-        memory, mask, state = self._network.encode(source, torch.tensor(lengths, device=self._device))
+        memory, mask, state = self._step.network.encode(source, torch.tensor(lengths, device=self._device))
         if not self._slots:  # whatever was grown for those before is given back
             self._pool, self._state, self._rows = MemoryPool(), None, _NO_ROWS
         held = 0 if self._state is None else self._state.size(0)
@@ -228,8 +227,10 @@ class Batch:
                 continue
             for row in np.flatnonzero(self._rows.slots == index):
                 held = self._trellis.pieces(Node(self._trellis.steps - 1, int(row)))[1:]
-                log_probabilities[row, sorted(set(held))] *= slot.config.repetition_penalty
-                log_probabilities[row, repeated_ngrams(held, slot.config.no_repeat_ngram)] = float("-inf")
+                if slot.config.repetition_penalty > 1:
+                    log_probabilities[row, sorted(set(held))] *= slot.config.repetition_penalty
+                if repeated := repeated_ngrams(held, slot.config.no_repeat_ngram):
+                    log_probabilities[row, repeated] = float("-inf")
 
     def _as_candidates(
         self, ends: NDArray[np.float32], best: NDArray[np.float32], best_pieces: Integers
@@ -252,8 +253,8 @@ class Batch:
         if (is_full := length >= limits.max_length).any():
             totals[is_full[rows.slots], 1:] = -np.inf
 
-        # As a rectangle of the candidates of each slot, best first. Whoever ends without a chance must not cost the
-        # others a row, and so only those who can win are chosen; what is no number is not either.
+        # As a rectangle of the candidates of each slot, best first. Who can no longer win, whatever comes, is not chosen
+        # and so costs nobody a row; what is no number is not either.
         row_at = np.zeros((len(self._slots), int(rows.ranks.max()) + 1), dtype=np.int64)
         row_at[rows.slots, rows.ranks] = np.arange(len(rows.slots))
         grid = np.full((*row_at.shape, totals.shape[1]), -np.inf)
@@ -348,7 +349,7 @@ class BeamSearch:
 
     def batch(self) -> Batch:
         """Return an empty batch."""
-        return Batch(self.network, self._step, self.device)
+        return Batch(self._step, self.device)
 
     def search(self, sources: Sequence[Sequence[int]], config: DecodingConfig) -> list[list[Hypothesis]]:
         """Decode framed sources together; for each, at most ``n_best`` hypotheses, best first."""

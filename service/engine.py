@@ -1,8 +1,9 @@
 """The threads that own a device, and the queue in front of them: sentences in from any thread, hypotheses out through
 futures.
 
-On a CPU each thread decodes a batch of its own on a core of its own. Two threads that share each product would wait
-for each other at its end, a thousand times a second, and stand still whenever the HTTP server takes one of their cores.
+On a CPU with few cores each thread decodes a batch of its own on a core of its own. Two threads that share each product
+would wait for each other at its end, a thousand times a second, and stand still whenever the HTTP server takes one of
+their cores.
 """
 
 import threading
@@ -141,7 +142,9 @@ class Engine:
                 if self._closing and not self._queue:
                     return None
                 self._busy_since[index] = None
-                self._changed.wait(self._policy.window_seconds if self._queue else None)
+                # Until the window of the first who waits is over, and not a new one at each that comes.
+                first_in = self._queue[0].waiting.came_at + self._policy.window_seconds if self._queue else None
+                self._changed.wait(first_in and max(0.0, first_in - time.monotonic()))
 
     def _take(self, worker: Worker, load: Load) -> list[Job]:
         """Take from the queue whom the policy lets in, at most so many that every worker gets an equal part."""

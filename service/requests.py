@@ -76,7 +76,8 @@ async def unless_client_leaves(request: Request, work: Coroutine[Any, Any, Resul
         return working.result()
     finally:
         working.cancel()
-        leaving.cancel()
+        if not leaving.cancel():
+            leaving.exception()  # or asyncio would complain that nobody asked for it
 
 
 async def _disconnect(request: Request) -> None:

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     models: Path = STARTERS
     """Folder whose sub-folders are bundles."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
+    dtype: Literal["auto"] | DType = "auto"
     """Type of number that networks are served in; by default whichever is fastest in a short trial at load."""
     threads: int | None = Field(None, ge=1)
     """Cores that decoding may use on a CPU; by default all."""
@@ -95,8 +95,10 @@ def share_cores(settings: Settings) -> Threads:
     # Of the cores of the machine, those that the process may use; macOS cannot say.
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = settings.threads or usable or 1
-    workers = 1 if choose_device(settings).type == "cuda" else min(cores, MAX_WORKERS)
-    return Threads(workers, cores // workers)
+    if choose_device(settings).type == "cuda":
+        return Threads(1, cores)
+    for_each = -(-cores // MAX_WORKERS)
+    return Threads(cores // for_each, for_each)
 
 
 def choose_dtype(settings: Settings) -> DType | None:

@@ -31,9 +31,9 @@ class Job(NamedTuple):
     turn: float
 
 
-class _InFlight(NamedTuple):
+class _Admitted(NamedTuple):
     job: Job
-    admitted_at: float
+    at: float
 
 
 class _Decoding(NamedTuple):
@@ -41,7 +41,7 @@ class _Decoding(NamedTuple):
 
     name: str
     batch: Batch
-    jobs: dict[int, _InFlight]
+    jobs: dict[int, _Admitted]
 
 
 class Worker:
@@ -76,8 +76,8 @@ class Worker:
         """Drop whom nobody waits for, let the others join, and take a step; answer who is done."""
         started = time.monotonic()
         before = self.load.sentences + len(joining)
-        for decoding in list(self._decoding.values()):
-            self._drop_cancelled(decoding)
+        for search in list(self._decoding):
+            self._drop_cancelled(search)
         by_search: dict[BeamSearch, list[Job]] = {}
         for job in joining:
             by_search.setdefault(job.bundle.search, []).append(job)
@@ -93,13 +93,18 @@ class Worker:
             self.sentence_seconds += (mean - self.sentence_seconds) * MEAN_WEIGHT if self.sentence_seconds else mean
             self._unanswered_seconds = 0.0
 
-    def _drop_cancelled(self, decoding: _Decoding) -> None:
+    def _drop_cancelled(self, search: BeamSearch) -> None:
+        decoding = self._decoding[search]
         cancelled = {ticket for ticket, one in decoding.jobs.items() if one.job.future.cancelled()}
-        if cancelled:
+        if not cancelled:
+            return
+        self._metrics.dropped_sentences.inc(len(cancelled))
+        for ticket in cancelled:
+            del decoding.jobs[ticket]
+        try:
             decoding.batch.drop(cancelled)
-            for ticket in cancelled:
-                del decoding.jobs[ticket]
-            self._metrics.dropped_sentences.inc(len(cancelled))
+        except Exception:  # a GPU may tell only now what went wrong before
+            self._fail_all(search)
 
     def _admit(self, search: BeamSearch, jobs: Sequence[Job]) -> None:
         name = jobs[0].bundle.manifest.name
@@ -115,12 +120,12 @@ class Worker:
         self.join_seconds = min(seconds, self.join_seconds * 1.01) or seconds
         self._metrics.encode_seconds.observe(seconds)
         for ticket, job in zip(tickets, jobs, strict=True):
-            decoding.jobs[ticket] = _InFlight(job, started)
+            decoding.jobs[ticket] = _Admitted(job, started)
             self._metrics.queue_seconds.observe(started - job.waiting.came_at)
             self._metrics.pieces.labels(name, "in").inc(len(job.sentence.source))
 
     def _step(self, search: BeamSearch) -> None:
-        name, batch, jobs = self._decoding[search]
+        _, batch, jobs = self._decoding[search]
         if not jobs:
             return
         started = time.monotonic()
@@ -129,9 +134,7 @@ class Worker:
         try:
             done = batch.step()
         except Exception:
-            # What the step left half done is not worth saving: the next sentences begin in a new batch.
-            del self._decoding[search]
-            self._fail([one.job for one in jobs.values()], "decoding %d sentences with %s failed", name)
+            self._fail_all(search)
             return
         now = time.monotonic()
         self._metrics.step_seconds.observe(now - started)
@@ -152,6 +155,11 @@ class Worker:
                 job.future.set_result(hypotheses)
             else:
                 job.future.set_exception(DecodingFailed(FAILED))
+
+    def _fail_all(self, search: BeamSearch) -> None:
+        """Fail a whole batch: what was left half done is not worth saving, the next sentences begin in a new one."""
+        name, _, jobs = self._decoding.pop(search)
+        self._fail([one.job for one in jobs.values()], "decoding %d sentences with %s failed", name)
 
     def _fail(self, jobs: Sequence[Job], message: str, name: str) -> None:
         """Log the exception that is being handled, fail the jobs, and admit less for a while."""

@@ -1,6 +1,6 @@
 """Dragoman's engine, asked as the peers are.
 
-python ours.py BUNDLE WORKERS THREADS
+python ours.py BUNDLE WORKERS THREADS PRUNE_THRESHOLD
 """
 
 import sys
@@ -30,7 +30,8 @@ def load() -> Peer:
         in_flight = max(1, len(batches[0]) // threads.workers)
         limits = Load(in_flight, in_flight * decoding.beam_size, sys.maxsize)
         engine = Engine(Metrics(), policy=InFlight(), limits=limits, threads=threads, max_queued_pieces=sys.maxsize)
-        config = decoding.model_copy(update={"min_length": length, "max_length": length})
+        forced = {"min_length": length, "max_length": length, "prune_threshold": float(sys.argv[4])}
+        config = decoding.model_copy(update=forced)
         futures = engine.submit(bundle, [source for batch in batches for source in batch], config)
         engine.start()
         pieces = sum(len(future.result()[0].pieces) for future in futures)

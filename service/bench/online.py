@@ -45,11 +45,11 @@ class Saturation(NamedTuple):
     latency: Percentiles
     process_cpu_seconds: float | None
     engine_cpu_seconds: float | None
-    """Of the threads named ``engine``: the thread and its OpenMP workers."""
-    engine_thread_cpu_seconds: float | None
-    """Of the thread alone, by the service's own counter."""
+    """Of the threads named ``engine`` and their OpenMP threads, with what they do beside decoding."""
+    decoding_cpu_seconds: float | None
+    """Of decoding alone, by the service's own counter, which does not see OpenMP threads."""
     other_cpu_share: float | None
-    """The part of the process's processor time that is not the engine's."""
+    """The part of the process's processor time that is not decoding: HTTP, text handling, queue."""
 
 
 class Capacity(NamedTuple):
@@ -113,6 +113,7 @@ def saturate(target: Target, load: Load) -> Saturation:
     before, counted_before = cpu_times(target), engine_counter_seconds(target)
     result = run_apart(_closed_loop(target, load, load.seconds))
     spent, counted = cpu_times(target).since(before), engine_counter_seconds(target)
+    decoding = None if counted is None or counted_before is None else counted - counted_before
     statuses = dict(Counter(outcome.status for outcome in result.outcomes))
     return Saturation(
         requests_per_second=statuses.get(OK, 0) / result.seconds,
@@ -120,8 +121,8 @@ def saturate(target: Target, load: Load) -> Saturation:
         latency=percentiles([outcome.latency_ms for outcome in result.outcomes]),
         process_cpu_seconds=spent.process_seconds,
         engine_cpu_seconds=spent.engine_seconds,
-        engine_thread_cpu_seconds=None if counted is None or counted_before is None else counted - counted_before,
-        other_cpu_share=spent.other_share,
+        decoding_cpu_seconds=decoding,
+        other_cpu_share=spent.beside(decoding),
     )
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -49,12 +48,11 @@ class CpuTimes(NamedTuple):
             _difference(self.engine_seconds, before.engine_seconds),
         )
 
-    @property
-    def other_share(self) -> float | None:
-        """The part of all processor time that was not the engine's: HTTP, text handling, queue."""
-        if self.process_seconds is None or self.engine_seconds is None or self.process_seconds <= 0:
+    def beside(self, decoding_seconds: float | None) -> float | None:
+        """Return the part of all processor time that was not decoding, of which the service counts the seconds."""
+        if not self.process_seconds or decoding_seconds is None:
             return None
-        return 1 - self.engine_seconds / self.process_seconds
+        return 1 - decoding_seconds / self.process_seconds
 
 
 def _difference(after: float | None, before: float | None) -> float | None:
@@ -91,6 +89,8 @@ def served(models: Path, policy: str) -> Iterator[Target]:
 
 def allow_many_connections() -> None:
     """Let this process and those it starts open many files: an overloaded service has a connection for each request."""
+    import resource  # which Windows has not, where the other commands run
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

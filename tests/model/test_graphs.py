@@ -64,6 +64,19 @@ def test_a_step_in_a_graph_equals_the_step_whatever_was_in_the_graph_before(netw
         torch.testing.assert_close(weights, expected[2])
 
 
+def test_a_nan_that_a_longer_sentence_left_in_a_graph_reaches_nobody(network: Seq2Seq) -> None:
+    graphed = GraphedNetwork(network, capture_by_calling)
+
+    def step(length: int, fill: float) -> Tensor:
+        memory = torch.full((1, length, 2 * network.decoder.layers[0].hidden_size), fill)
+        mask = torch.ones(1, length, dtype=torch.bool)
+        arguments = (torch.tensor([5]), torch.zeros(1, network.decoder.state_size), memory, mask, torch.tensor([0]), 4)
+        return graphed.decode_step(*arguments)[0]
+
+    assert step(30, float("nan")).isnan().any()
+    assert step(20, 0.5).isfinite().all()
+
+
 def test_what_one_step_gave_is_not_touched_by_the_next(network: Seq2Seq) -> None:
     random, graphed = Random(1), GraphedNetwork(network, capture_by_calling)
     _, state, weights = graphed.decode_step(*random_step(network, random))

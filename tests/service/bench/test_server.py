@@ -111,14 +111,14 @@ def test_processor_time_is_told_apart_by_the_name_of_the_thread() -> None:
     assert cpu_times(target).process_seconds == pytest.approx(time.process_time(), abs=0.05)
 
 
-def test_the_other_share_is_what_the_engine_did_not_take() -> None:
-    assert CpuTimes(12.0, 9.5).since(CpuTimes(2.0, 0.5)).other_share == pytest.approx(0.1)
+def test_the_share_beside_decoding_is_what_decoding_did_not_take() -> None:
+    assert CpuTimes(12.0, 9.5).since(CpuTimes(2.0, 0.5)).beside(8.0) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("before", [CpuTimes(None, None), CpuTimes(1.0, None)])
 def test_what_the_system_does_not_tell_is_none(before: CpuTimes) -> None:
     spent = CpuTimes(2.0, None).since(before)
-    assert (spent.engine_seconds, spent.other_share) == (None, None)
+    assert (spent.engine_seconds, spent.beside(None), CpuTimes(None, None).beside(1.0)) == (None, None, None)
     assert cpu_times(NOWHERE) == (None, None)
 
 
