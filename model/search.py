@@ -253,8 +253,8 @@ class Batch:
         if (is_full := length >= limits.max_length).any():
             totals[is_full[rows.slots], 1:] = -np.inf
 
-        # As a rectangle of the candidates of each slot, best first. Who can no longer win, whatever comes, is not chosen
-        # and so costs nobody a row; what is no number is not either.
+        # As a rectangle of the candidates of each slot, best first. Whoever can no longer win, whatever comes, is not
+        # chosen and so costs nobody a row; what is no number is not either.
         row_at = np.zeros((len(self._slots), int(rows.ranks.max()) + 1), dtype=np.int64)
         row_at[rows.slots, rows.ranks] = np.arange(len(rows.slots))
         grid = np.full((*row_at.shape, totals.shape[1]), -np.inf)

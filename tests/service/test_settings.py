@@ -110,7 +110,14 @@ def test_auto_is_whichever_type_is_fastest(dtype: str, chosen: str | None) -> No
 
 @pytest.mark.parametrize(
     ("cores", "threads"),
-    [(1, Threads(1, 1)), (2, Threads(2, 1)), (4, Threads(4, 1)), (5, Threads(4, 1)), (8, Threads(4, 2))],
+    [
+        (1, Threads(1, 1)),
+        (2, Threads(2, 1)),
+        (4, Threads(4, 1)),
+        (5, Threads(2, 2)),
+        (6, Threads(3, 2)),
+        (8, Threads(4, 2)),
+    ],
 )
 def test_on_a_cpu_each_core_has_a_worker_while_there_are_few(cores: int, threads: Threads) -> None:
     assert share_cores(Settings(device="cpu", threads=cores)) == threads
