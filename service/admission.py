@@ -28,6 +28,15 @@ class Waiting(NamedTuple):
     beam_size: int
 
 
+class Joins(NamedTuple):
+    """What is known of earlier joining."""
+
+    seconds: float
+    """What encoding costs whoever is being decoded, however little is encoded."""
+    last_at: float
+    """When somebody joined last, by the same clock as ``came_at``."""
+
+
 class Policy(Protocol):
     """Decides how many of those who wait join now."""
 
@@ -36,11 +45,8 @@ class Policy(Protocol):
     pace: float
     """Distance of the turns of one request's sentences, in mean times that a sentence takes."""
 
-    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, join_seconds: float, now: float) -> int:
-        """Return how many of ``waiting``, which stand in order of their turns, may join ``load`` now.
-
-        ``join_seconds`` is what encoding costs whoever is being decoded, however little is encoded.
-        """
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
+        """Return how many of ``waiting``, which stand in order of their turns, may join ``load`` now."""
         ...
 
 
@@ -64,19 +70,20 @@ def fitting(waiting: Sequence[Waiting], load: Load, limits: Load) -> int:
 class InFlight:
     """Sentences join between any two steps.
 
-    To encode someone makes all who are being decoded wait. So those at the door are let in once they have waited
+    To encode someone makes all who are being decoded wait. So those at the door are let in once they have waited there
     together as long as the others would lose together by stopping for them (as in the ski-rental problem, that is at
-    most twice the least possible wait), and at once when nobody is being decoded.
+    most twice the least possible loss), and at once when nobody is being decoded. They wait at the door since they
+    came, or since it was open last: under load they come in by groups, and the others stop less often.
     """
 
     window_seconds = 0.0
     pace = 2.0
 
-    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, join_seconds: float, now: float) -> int:
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""
         count = fitting(waiting, load, limits)
-        waited = sum(now - one.came_at for one in waiting[:count])
-        return count if waited >= load.sentences * join_seconds else 0
+        waited = sum(now - max(one.came_at, joins.last_at) for one in waiting[:count])
+        return count if waited >= load.sentences * joins.seconds else 0
 
 
 class Static:
@@ -90,9 +97,9 @@ class Static:
     def __init__(self, window_seconds: float = 0.0) -> None:
         self.window_seconds = window_seconds
 
-    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, join_seconds: float, now: float) -> int:
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""
-        del join_seconds
+        del joins
         if load.sentences or not waiting:
             return 0
         count = fitting(waiting, load, limits)
@@ -106,7 +113,7 @@ class OneByOne:
     window_seconds = 0.0
     pace = 0.0
 
-    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, join_seconds: float, now: float) -> int:
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""
-        del limits, join_seconds, now
+        del limits, joins, now
         return 1 if waiting and not load.sentences else 0

@@ -26,7 +26,7 @@ from service.metrics import Metrics
 from service.settings import Settings, Threads, choose_device, share_cores
 from service.worker import Job, Worker
 
-CPU_LIMITS = Load(sentences=8, rows=64, positions=0)
+CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
 
 
@@ -152,7 +152,7 @@ class Engine:
             return []
         limits = worker.limits(self._limits)
         waiting = [job.waiting for job in self._queue[: limits.sentences + 1]]
-        count = self._policy.admits(waiting, load, limits, worker.join_seconds, time.monotonic())
+        count = self._policy.admits(waiting, load, limits, worker.joins, time.monotonic())
         part = -(-(len(self._queue) + sum(self._in_flight)) // len(self._threads))
         joining = self._queue[: min(count, max(0, part - load.sentences))]
         del self._queue[: len(joining)]

@@ -91,14 +91,15 @@ class Threads(NamedTuple):
 
 
 def share_cores(settings: Settings) -> Threads:
-    """Return the threads that decode: on a CPU one for each core while there are few, on a GPU one."""
+    """Return the threads that decode: on a CPU one for each core while there are few, on a GPU one.
+
+    What does not divide evenly, at most three cores, is left to everything else.
+    """
     # Of the cores of the machine, those that the process may use; macOS cannot say.
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = settings.threads or usable or 1
-    if choose_device(settings).type == "cuda":
-        return Threads(1, cores)
-    for_each = -(-cores // MAX_WORKERS)
-    return Threads(cores // for_each, for_each)
+    workers = 1 if choose_device(settings).type == "cuda" else min(cores, MAX_WORKERS)
+    return Threads(workers, cores // workers)
 
 
 def choose_dtype(settings: Settings) -> DType | None:

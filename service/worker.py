@@ -9,7 +9,7 @@ from typing import NamedTuple
 from model.bundle import Bundle
 from model.hypothesis import Hypothesis
 from model.search import Batch, BeamSearch, Sentence
-from service.admission import Load, Waiting
+from service.admission import Joins, Load, Waiting
 from service.errors import DecodingFailed
 from service.metrics import Metrics
 
@@ -53,8 +53,8 @@ class Worker:
         self._share = 1.0
         self._failed_at = 0.0
         self._unanswered_seconds = 0.0  # of work since somebody was answered
-        self.join_seconds = 0.0
-        """The cheapest admission of late: what it costs to stop for one at all."""
+        self.joins = Joins(0.0, 0.0)
+        """The cheapest admission of late, which is what it costs to stop for one at all, and when the last was."""
         self.sentence_seconds = 0.0
         """Moving mean of the work for a sentence."""
 
@@ -117,7 +117,7 @@ class Worker:
             return
         self._decoding[search] = decoding
         seconds = time.monotonic() - started
-        self.join_seconds = min(seconds, self.join_seconds * 1.01) or seconds
+        self.joins = Joins(min(seconds, self.joins.seconds * 1.01) or seconds, started + seconds)
         self._metrics.encode_seconds.observe(seconds)
         for ticket, job in zip(tickets, jobs, strict=True):
             decoding.jobs[ticket] = _Admitted(job, started)

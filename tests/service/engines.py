@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from model.bundle import Bundle
 from model.config import DecodingConfig
 from model.hypothesis import Hypothesis
-from service.admission import Load, Policy, Waiting, fitting
+from service.admission import Joins, Load, Policy, Waiting, fitting
 from service.engine import Engine
 from service.metrics import Metrics
 from service.settings import Threads
@@ -24,8 +24,8 @@ class Eager:
     def __init__(self, pace: float = 0.0) -> None:
         self.pace = pace
 
-    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, join_seconds: float, now: float) -> int:
-        del join_seconds, now
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
+        del joins, now
         return fitting(waiting, load, limits)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from service.admission import InFlight, Load, OneByOne, Policy, Static, Waiting, fitting
+from service.admission import InFlight, Joins, Load, OneByOne, Policy, Static, Waiting, fitting
 
 NOTHING = Load(0, 0, 0)
 AMPLE = Load(sentences=1000, rows=10_000, positions=1_000_000)
@@ -84,7 +84,7 @@ def load_of(sentences: Sequence[Waiting]) -> Load:
 
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_in_flight_lets_all_in_at_once_when_nothing_is_decoded(count: int) -> None:
-    assert InFlight().admits(waiting(count, came_at=7.0), NOTHING, AMPLE, join_seconds=1.0, now=7.0) == count
+    assert InFlight().admits(waiting(count, came_at=7.0), NOTHING, AMPLE, joins=Joins(1.0, 0.0), now=7.0) == count
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_in_flight_lets_those_in_who_waited_together_as_long_as_the_others_lose_
     came_at: list[float], count: int
 ) -> None:
     queue = [Waiting(came, 10, 5) for came in came_at]
-    assert InFlight().admits(queue, Load(3, 15, 30), AMPLE, join_seconds=2.0, now=10.0) == count
+    assert InFlight().admits(queue, Load(3, 15, 30), AMPLE, joins=Joins(2.0, 0.0), now=10.0) == count
 
 
 def test_in_flight_does_not_count_the_wait_of_those_who_do_not_fit() -> None:
     limits = AMPLE._replace(sentences=2)
     queue = [Waiting(9.5, 10, 5), *waiting(50, came_at=0.0)]
-    assert InFlight().admits(queue, Load(1, 5, 10), limits, join_seconds=1.0, now=10.0) == 0
-    assert InFlight().admits(queue, Load(1, 5, 10), limits, join_seconds=0.5, now=10.0) == 1
+    assert InFlight().admits(queue, Load(1, 5, 10), limits, joins=Joins(1.0, 0.0), now=10.0) == 0
+    assert InFlight().admits(queue, Load(1, 5, 10), limits, joins=Joins(0.5, 0.0), now=10.0) == 1
 
 
 class Queued(NamedTuple):
@@ -152,7 +152,7 @@ def requests(count: int, *, pace: float, documents: float, seed: int) -> list[li
 
 def simulate(policy: Policy, arriving: list[list[Queued]], limits: Load) -> list[Admitted]:
     """Decode all requests on a clock that only steps and joins move; a sentence takes a step for each piece."""
-    arriving, now = list(arriving), 0.0
+    arriving, now, joined_at = list(arriving), 0.0, 0.0
     queue: list[Queued] = []
     inside: list[tuple[Waiting, int]] = []
     admitted: list[Admitted] = []
@@ -164,12 +164,14 @@ def simulate(policy: Policy, arriving: list[list[Queued]], limits: Load) -> list
                 insort(queue, one, key=lambda queued: queued.turn)
         door = [one.waiting for one in queue[: limits.sentences + 1]]
         load = load_of([one for one, _ in inside])
-        count = policy.admits(door, load, limits, JOIN_SECONDS, now)
+        count = policy.admits(door, load, limits, Joins(JOIN_SECONDS, joined_at), now)
         joining, queue = queue[:count], queue[count:]
         admitted += [Admitted(one, now) for one in joining]
         inside = [(one, left - 1) for one, left in inside if left > 1]
         inside += [(one.waiting, one.waiting.source_pieces) for one in joining]
-        now += JOIN_SECONDS * (count > 0) + STEP_SECONDS
+        if joining:
+            now = joined_at = now + JOIN_SECONDS
+        now += STEP_SECONDS
     return admitted
 
 
@@ -216,37 +218,42 @@ def test_in_flight_a_wide_or_long_sentence_gets_in_however_many_small_ones_come(
 
 
 def test_static_lets_nobody_join_who_is_late() -> None:
-    assert Static().admits(waiting(5), Load(1, 5, 10), AMPLE, join_seconds=0.0, now=1e9) == 0
-    assert Static().admits([], NOTHING, AMPLE, join_seconds=0.0, now=1e9) == 0
+    assert Static().admits(waiting(5), Load(1, 5, 10), AMPLE, joins=Joins(0.0, 0.0), now=1e9) == 0
+    assert Static().admits([], NOTHING, AMPLE, joins=Joins(0.0, 0.0), now=1e9) == 0
 
 
 def test_static_without_a_window_takes_whoever_is_there() -> None:
-    assert Static().admits(waiting(5, came_at=3.0), NOTHING, AMPLE, join_seconds=9.0, now=3.0) == 5
-    assert Static().admits(waiting(5), NOTHING, AMPLE._replace(sentences=4), join_seconds=9.0, now=0.0) == 4
+    assert Static().admits(waiting(5, came_at=3.0), NOTHING, AMPLE, joins=Joins(9.0, 0.0), now=3.0) == 5
+    assert Static().admits(waiting(5), NOTHING, AMPLE._replace(sentences=4), joins=Joins(9.0, 0.0), now=0.0) == 4
 
 
 @pytest.mark.parametrize(("now", "count"), [(5.0, 0), (5.009, 0), (5.011, 3)])
 def test_static_with_a_window_waits_from_the_first_arrival_on(now: float, count: int) -> None:
     queue = [Waiting(5.0, 10, 5), Waiting(5.008, 10, 5), Waiting(5.008, 10, 5)]
-    assert Static(window_seconds=0.010).admits(queue, NOTHING, AMPLE, join_seconds=0.0, now=now) == count
+    assert Static(window_seconds=0.010).admits(queue, NOTHING, AMPLE, joins=Joins(0.0, 0.0), now=now) == count
 
 
 @pytest.mark.parametrize("limits", [AMPLE._replace(sentences=3), AMPLE._replace(rows=16), AMPLE._replace(positions=35)])
 @pytest.mark.parametrize("there", [4, 9])
 def test_static_with_a_window_starts_a_full_batch_at_once(limits: Load, there: int) -> None:
-    assert Static(window_seconds=10.0).admits(waiting(there), NOTHING, limits, join_seconds=0.0, now=0.0) == 3
+    assert Static(window_seconds=10.0).admits(waiting(there), NOTHING, limits, joins=Joins(0.0, 0.0), now=0.0) == 3
 
 
 def test_static_is_full_with_exactly_its_limit_of_sentences() -> None:
     limits = AMPLE._replace(sentences=3)
-    assert Static(window_seconds=10.0).admits(waiting(3), NOTHING, limits, join_seconds=0.0, now=0.0) == 3
+    assert Static(window_seconds=10.0).admits(waiting(3), NOTHING, limits, joins=Joins(0.0, 0.0), now=0.0) == 3
 
 
 def test_one_by_one_decodes_a_single_sentence_however_many_wait() -> None:
     policy = OneByOne()
-    assert policy.admits(waiting(5), NOTHING, AMPLE, join_seconds=0.0, now=0.0) == 1
-    assert policy.admits(waiting(5), Load(1, 5, 10), AMPLE, join_seconds=0.0, now=1e9) == 0
-    assert policy.admits([], NOTHING, AMPLE, join_seconds=0.0, now=0.0) == 0
+    assert policy.admits(waiting(5), NOTHING, AMPLE, joins=Joins(0.0, 0.0), now=0.0) == 1
+    assert policy.admits(waiting(5), Load(1, 5, 10), AMPLE, joins=Joins(0.0, 0.0), now=1e9) == 0
+    assert policy.admits([], NOTHING, AMPLE, joins=Joins(0.0, 0.0), now=0.0) == 0
+
+
+@pytest.mark.parametrize(("last_at", "count"), [(0.0, 2), (8.0, 2), (8.1, 0), (10.0, 0)])
+def test_in_flight_those_who_wait_do_so_at_the_door_only_since_it_was_open_last(last_at: float, count: int) -> None:
+    assert InFlight().admits(waiting(2), Load(4, 20, 40), AMPLE, joins=Joins(1.0, last_at), now=10.0) == count
 
 
 @pytest.mark.parametrize("policy", [Static(), Static(window_seconds=0.010), OneByOne()])

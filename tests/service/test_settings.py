@@ -114,8 +114,7 @@ def test_auto_is_whichever_type_is_fastest(dtype: str, chosen: str | None) -> No
         (1, Threads(1, 1)),
         (2, Threads(2, 1)),
         (4, Threads(4, 1)),
-        (5, Threads(2, 2)),
-        (6, Threads(3, 2)),
+        (5, Threads(4, 1)),
         (8, Threads(4, 2)),
     ],
 )

@@ -298,7 +298,7 @@ def test_joining_costs_what_the_cheapest_admission_of_late_took(
     found = []
     for _ in range(4):
         worker.advance([job(bundle, [1])])
-        found.append(worker.join_seconds)
+        found.append(worker.joins.seconds)
     assert found == pytest.approx([0.5, 0.2, 0.2 * 1.01, 0.1])
 
 
