@@ -2,7 +2,8 @@
 
 Sentences wait in the order of their turns. A sentence's turn is when it came; each further sentence of one request has
 its turn ``pace`` later than the one before, so that a long document leaves gaps for short requests behind it. A turn
-never changes, and later requests have later ones: nobody starves.
+never changes, and later requests have later ones: nobody starves. Nor may a document be all that is being decoded, for
+each of its sentences makes every step longer for a short request that comes.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ class Policy(Protocol):
     """How long an idle engine may hold back who waits."""
     pace: float
     """Distance of the turns of one request's sentences, in mean times that a sentence takes."""
+    request_share: float
+    """The part of what a thread decodes at once which one request may have."""
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """Return how many of ``waiting``, which stand in order of their turns, may join ``load`` now."""
@@ -78,6 +81,7 @@ class InFlight:
 
     window_seconds = 0.0
     pace = 2.0
+    request_share = 0.5
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""
@@ -93,6 +97,7 @@ class Static:
     """
 
     pace = 0.0
+    request_share = 1.0
 
     def __init__(self, window_seconds: float = 0.0) -> None:
         self.window_seconds = window_seconds
@@ -112,6 +117,7 @@ class OneByOne:
 
     window_seconds = 0.0
     pace = 0.0
+    request_share = 1.0
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""

@@ -43,6 +43,7 @@ class Engine:
         self._max_queued_pieces = max_queued_pieces
         self._queue: list[Job] = []  # by turn
         self._queued_pieces = 0
+        self._requests = 0
         self._in_flight = [0] * threads.workers
         self._busy_since: list[float | None] = [None] * threads.workers
         self._sentence_seconds = [0.0] * threads.workers
@@ -101,6 +102,7 @@ class Engine:
             if self._queue and self._queued_pieces + pieces > self._max_queued_pieces:
                 raise Overloaded(f"Too busy: {len(self._queue)} sentences are waiting")
             now = time.monotonic()
+            self._requests += 1
             pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
             jobs = [
                 Job(
@@ -109,6 +111,7 @@ class Engine:
                     Future(),
                     Waiting(now, len(source), config.beam_size),
                     now + position * pace_seconds,
+                    self._requests,
                 )
                 for position, source in enumerate(sources)
             ]
@@ -142,22 +145,44 @@ class Engine:
                 if self._closing and not self._queue:
                     return None
                 self._busy_since[index] = None
-                # Until the window of the first who waits is over, and not a new one at each that comes.
-                first_in = self._queue[0].waiting.came_at + self._policy.window_seconds if self._queue else None
-                self._changed.wait(first_in and max(0.0, first_in - time.monotonic()))
+                self._changed.wait(self._window_left())
+
+    def _window_left(self) -> float | None:
+        """Return for how long the policy holds back the first of the queue; None when only a change lets anybody in."""
+        if not self._queue or not self._policy.window_seconds:
+            return None
+        return max(0.0, self._queue[0].waiting.came_at + self._policy.window_seconds - time.monotonic())
 
     def _take(self, worker: Worker, load: Load) -> list[Job]:
         """Take from the queue whom the policy lets in, at most so many that every worker gets an equal part."""
         if not self._queue:
             return []
         limits = worker.limits(self._limits)
-        waiting = [job.waiting for job in self._queue[: limits.sentences + 1]]
+        eligible = self._eligible(worker, limits.sentences + 1)
+        if any(job.future.cancelled() for job in eligible):
+            self._forget_cancelled()
+            eligible = self._eligible(worker, limits.sentences + 1)
+        waiting = [job.waiting for job in eligible]
         count = self._policy.admits(waiting, load, limits, worker.joins, time.monotonic())
         part = -(-(len(self._queue) + sum(self._in_flight)) // len(self._threads))
-        joining = self._queue[: min(count, max(0, part - load.sentences))]
-        del self._queue[: len(joining)]
-        self._queued_pieces -= sum(job.waiting.source_pieces for job in joining)
-        return [job for job in joining if not job.future.cancelled()]
+        joining = eligible[: min(count, max(0, part - load.sentences))]
+        for job in joining:
+            self._queue.remove(job)
+            self._queued_pieces -= job.waiting.source_pieces
+        return joining
+
+    def _eligible(self, worker: Worker, most: int) -> list[Job]:
+        """Return the first of the queue, by turn, whose requests do not have their share of the worker yet."""
+        share = max(1.0, self._policy.request_share * self._limits.sentences)
+        of_request = worker.sentences_of_requests()
+        eligible: list[Job] = []
+        for job in self._queue:
+            of_request[job.request] += 1
+            if of_request[job.request] <= share:
+                eligible.append(job)
+                if len(eligible) == most:
+                    break
+        return eligible
 
     def _forget_cancelled(self) -> None:
         self._queue = [job for job in self._queue if not job.future.cancelled()]

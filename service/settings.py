@@ -31,7 +31,8 @@ class Settings(BaseSettings):
     models: Path = STARTERS
     """Folder whose sub-folders are bundles."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["auto"] | DType = "auto"
+    # Spelt out, as a union with DType would say of a wrong one that only "auto" is right.
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
     """Type of number that networks are served in; by default whichever is fastest in a short trial at load."""
     threads: int | None = Field(None, ge=1)
     """Cores that decoding may use on a CPU; by default all."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
@@ -29,6 +30,8 @@ class Job(NamedTuple):
     future: Future[list[Hypothesis]]
     waiting: Waiting
     turn: float
+    request: int
+    """The same number for all sentences of one request."""
 
 
 class _Admitted(NamedTuple):
@@ -64,6 +67,10 @@ class Worker:
         jobs = [one.job.waiting for decoding in self._decoding.values() for one in decoding.jobs.values()]
         longest = max((job.source_pieces for job in jobs), default=0)
         return Load(len(jobs), sum(job.beam_size for job in jobs), len(jobs) * longest)
+
+    def sentences_of_requests(self) -> Counter[int]:
+        """Return how many sentences of each request are being decoded."""
+        return Counter(one.job.request for decoding in self._decoding.values() for one in decoding.jobs.values())
 
     def limits(self, limits: Load) -> Load:
         """Return the limits, or less of them for a while after a failure."""

@@ -21,8 +21,9 @@ class Eager:
 
     window_seconds = 0.0
 
-    def __init__(self, pace: float = 0.0) -> None:
+    def __init__(self, pace: float = 0.0, request_share: float = 1.0) -> None:
         self.pace = pace
+        self.request_share = request_share
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         del joins, now

@@ -52,6 +52,37 @@ def test_documents_take_turns() -> None:
     assert found == [[1, 0], [2, 0], [1, 1], [2, 1], [1, 2], [2, 2], [1, 3], [1, 4]]
 
 
+@pytest.mark.parametrize(("request_share", "expected"), [(0.5, [[1, 0], [1, 1], [3]]), (1.0, DOCUMENT[:4])])
+def test_a_document_has_no_more_than_its_share_of_what_is_decoded(
+    request_share: float, expected: list[list[int]]
+) -> None:
+    search = GatedSearch()
+    bundle = fake_bundle(search)
+    engine = new_engine(policy=Eager(request_share=request_share), sentences=4)
+    search.gate.clear()
+    futures = engine.submit(bundle, DOCUMENT, CONFIG) + engine.submit(bundle, [[3]], CONFIG)
+    engine.start()
+    search.wait_for_steps(1)
+    assert search.sources == expected
+    search.gate.set()
+    engine.close()
+    assert answers(futures) == [source[::-1] for source in [*DOCUMENT, [3]]]
+
+
+def test_the_smallest_share_is_a_sentence_of_each_worker() -> None:
+    search = GatedSearch()
+    bundle = fake_bundle(search)
+    engine = new_engine(policy=Eager(request_share=0.01), workers=2)
+    search.gate.clear()
+    futures = engine.submit(bundle, DOCUMENT, CONFIG)
+    engine.start()
+    search.wait_for_steps(2)
+    assert sorted(search.sources) == DOCUMENT[:2]
+    search.gate.set()
+    assert answers(futures) == [source[::-1] for source in DOCUMENT]
+    engine.close()
+
+
 # The queue's limit
 
 
