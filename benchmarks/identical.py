@@ -1,8 +1,8 @@
 """Whether the same text gets the same answer whatever shares its batch: alone, in a list of 64, in flight.
 
-    .venv/bin/python benchmarks/identical.py BUNDLE TEXTS.de-en.tsv [TASK]
+    .venv/bin/python benchmarks/identical.py BUNDLE TEXTS.de-en.tsv [TASK [DTYPE]]
 
-For every type of number that this device computes in. Bits are pieces, scores and log-probabilities altogether; a text
+For one type of number, or every one that this device computes in. Bits are pieces, scores and log-probabilities altogether; a text
 whose pieces differ is a tie, and is shown with how far apart the scores of its two answers are.
 """
 
@@ -10,13 +10,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from model.bundle import Bundle, load_bundle
-from model.config import DecodingConfig, Task
+from model.config import DecodingConfig, DType, Task
 from model.data import read_rows
 from model.hypothesis import Hypothesis
 from model.precision import available
@@ -64,8 +65,8 @@ def main() -> None:
     texts = [row[0] for row in read_rows(file.name, file.parent)][:SENTENCES]
     table = Table("served in", "sentences", "company", "same pieces", "same bits")
     ties = []
-    for dtype in available(CPU):
-        bundle = load_bundle(Path(sys.argv[1]), CPU, dtype)
+    for dtype in sys.argv[4:5] or available(CPU):
+        bundle = load_bundle(Path(sys.argv[1]), CPU, cast(DType, dtype))
         sources = [bundle.tokenizer.encode_source(text, task) for text in texts]
         alone = [bundle.search.search([source], bundle.manifest.decoding)[0][0] for source in sources]
         for company, found in (("a list of 64", in_lists(bundle, sources)), ("in flight", in_flight(bundle, sources))):

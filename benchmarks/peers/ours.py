@@ -32,7 +32,8 @@ def load() -> Peer:
         engine = Engine(Metrics(), policy=InFlight(), limits=limits, threads=threads, max_queued_pieces=sys.maxsize)
         forced = {"min_length": length, "max_length": length, "prune_threshold": float(sys.argv[4])}
         config = decoding.model_copy(update=forced)
-        futures = engine.submit(bundle, [source for batch in batches for source in batch], config)
+        # Each a request of its own, as one request may not have all of the engine.
+        futures = [engine.submit(bundle, [source], config)[0] for batch in batches for source in batch]
         engine.start()
         pieces = sum(len(future.result()[0].pieces) for future in futures)
         engine.close()
