@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/identical.py BUNDLE TEXTS.de-en.tsv [TASK [DTYPE]]
 
-For one type of number, or every one that this device computes in. Bits are pieces, scores and log-probabilities altogether; a text
-whose pieces differ is a tie, and is shown with how far apart the scores of its two answers are.
+For one type of number, or every one that this device computes in. Bits are pieces, scores and log-probabilities
+altogether; a text whose pieces differ is a tie, and is shown with how far apart the scores of its two answers are.
 """
 
 import sys
