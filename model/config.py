@@ -135,7 +135,7 @@ class TrainingConfig(Config):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     max_gradient_norm: float = Field(1.0, gt=0)
     bf16: bool = True
-    """Autocast to bfloat16 on a CPU; slower than float32 on one without the instructions (avx512_bf16, amx_bf16)."""
+    """Autocast to bfloat16 on a processor with instructions for it (avx512_bf16); others train in float32."""
     sampling_alpha: float = Field(0.0, ge=0)
     """Subword regularization: smoothing of the distribution over segmentations (Kudo 2018); 0 switches it off."""
     sampling_candidates: int = Field(8, ge=2)

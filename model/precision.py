@@ -30,8 +30,7 @@ def available(device: torch.device) -> list[DType]:
             else ["float16", "float32"]
         )
     types: list[DType] = []
-    # Without the instructions FBGEMM adds pairs of products in 16 bits, which overflow.
-    if "fbgemm" in torch.backends.quantized.supported_engines and torch.cpu._is_vnni_supported():
+    if "fbgemm" in torch.backends.quantized.supported_engines:
         types.append("int8")
     if torch.cpu._is_avx512_bf16_supported():
         types.append("bfloat16")

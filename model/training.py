@@ -17,6 +17,7 @@ from model.config import Recipe, Task, TrainingConfig
 from model.data import Batch, DataError, Pair, TrainingSet, corpus_pairs
 from model.evaluation import headline, score
 from model.network import Seq2Seq
+from model.precision import available
 from model.search import BeamSearch, search_all
 from model.tokenizer import PAD, Tokenizer
 from model.training_log import TrainingLog
@@ -41,6 +42,11 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
     warmup = (step + 1) / config.warmup_steps
     decay = (config.steps - step) / (config.decay_steps + 1)
     return config.learning_rate * min(1.0, warmup, decay)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Say whether it is a processor with instructions for bfloat16; without them oneDNN has no LSTM in it at all."""
+    return device.type == "cpu" and "bfloat16" in available(device)
 
 
 def load_training_set(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> TrainingSet:
@@ -182,7 +188,7 @@ class Trainer:
             group["lr"] = learning_rate(self.step, config)
         batch = Batch(*(tensor.to(self.device) for tensor in batch))
         # On a GPU, autocast would run cuDNN's LSTM in float16, whatever type it is given, and its gradients underflow.
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16 and self.device.type == "cpu"):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16 and has_bf16(self.device)):
             logits = self.network(batch.source, batch.lengths, batch.target_inputs)
         smoothed, plain, pieces = cross_entropy(logits, batch.target_outputs, config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)

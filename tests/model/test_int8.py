@@ -43,9 +43,9 @@ def packed(weight: Tensor, bias: Tensor | None, bound: float) -> Int8Product:
 
 
 def exact_weights(outputs: int, inputs: int) -> tuple[Tensor, Tensor]:
-    """Return integers (O, I) whose largest of each row is 127, and a power of 2 for each row."""
-    integers = torch.randint(-127, 128, (outputs, inputs))
-    integers[:, 0] = torch.tensor([-127, 127])[torch.randint(2, (outputs,))]
+    """Return integers (O, I) whose largest of each row is 63, and a power of 2 for each row."""
+    integers = torch.randint(-63, 64, (outputs, inputs))
+    integers[:, 0] = torch.tensor([-63, 63])[torch.randint(2, (outputs,))]
     return integers, 2.0 ** -torch.randint(5, 9, (outputs,))
 
 
@@ -145,7 +145,7 @@ def test_no_input_exceeds_the_bound_of_its_grid(encoder_layers: int, decoder_lay
     shares: dict[str, float] = {}
 
     def watch(name: str, product: Int8Product, inputs: Tensor) -> None:
-        share = inputs.abs().max().item() / (product.scale * product.LEVELS)
+        share = inputs.abs().max().item() / (product.scale * product.INPUT_LEVELS)
         shares[name] = max(share, shares.get(name, 0.0))
 
     products = {name: module for name, module in network.named_modules() if isinstance(module, Int8Product)}

@@ -28,15 +28,11 @@ def test_float32_is_available_everywhere_and_no_type_twice() -> None:
     assert "float16" not in types
 
 
-@pytest.mark.parametrize("has_vnni", [False, True])
 @pytest.mark.parametrize("has_bf16", [False, True])
-def test_a_processor_serves_in_what_it_has_instructions_for(
-    has_vnni: bool, has_bf16: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: has_vnni)
+def test_a_processor_serves_in_what_it_has_instructions_for(has_bf16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16)
     has_fbgemm = "fbgemm" in torch.backends.quantized.supported_engines
-    expected = {"int8": has_vnni and has_fbgemm, "bfloat16": has_bf16, "float32": True}
+    expected = {"int8": has_fbgemm, "bfloat16": has_bf16, "float32": True}
     assert available(CPU) == [dtype for dtype, has in expected.items() if has]
 
 

@@ -19,6 +19,7 @@ from model.training import (
     Progress,
     Trainer,
     cross_entropy,
+    has_bf16,
     learning_rate,
     load_dev_set,
     load_training_set,
@@ -311,6 +312,19 @@ def test_progress_tells_the_loss_that_the_log_tells(
     assert logged[:2] == [row["loss"] for row in read_log(straight) if row["loss"]][:2]
 
 
+def test_a_processor_without_bf16_trains_in_float32_whatever_the_recipe_says(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    seen: list[float] = []
+    for bf16 in (False, True):
+        recipe = with_table(tiny_recipe, "training", steps=20, warmup_steps=5, decay_steps=5, bf16=bf16)
+        run_training(recipe, tiny_corpora, tmp_path / str(bf16), report=lambda progress: seen.append(progress.loss))
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.skipif(not has_bf16(CPU), reason="this processor has no instructions for bfloat16")
 def test_bf16_learns_what_float32_learns(tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path) -> None:
     seen: list[float] = []
     for bf16 in (False, True):
