@@ -19,7 +19,6 @@ from peer_setup import (
     PeerError,
     Place,
     Server,
-    free_port,
     last_line,
     libretranslate,
     lstm_of,
@@ -32,6 +31,7 @@ from peer_setup import (
 )
 
 from model.config import DecodingConfig, Task
+from service.bench.server import free_port
 
 OURS = "Dragoman"
 PRUNED = DecodingConfig().prune_threshold

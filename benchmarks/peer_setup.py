@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -194,14 +193,6 @@ def opennmt(place: Place, port: int, *, target_length: int, threads: int) -> Ser
     files = [str(path.resolve()) for path in (lstm_of(place), place.bundle / TOKENIZER)]
     script = str(SCRIPTS / "opennmt_server.py")
     return Server([str(python_of("opennmt", place)), script, str(port), str(target_length), *files, str(threads)], {})
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 @contextlib.contextmanager

@@ -23,13 +23,15 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from company import ProcessorSeconds
 from peer_contenders import OURS, Contender, Running, Text, contenders
-from peer_setup import PeerError, Place, free_port, libretranslate, opennmt
+from peer_setup import PeerError, Place, libretranslate, opennmt
 from rich.console import Console
 
 from model.bundle import TOKENIZER, load_manifest
 from model.config import Task
 from model.data import read_rows
 from model.tokenizer import Tokenizer
+from service.bench.report import processor_name
+from service.bench.server import free_port
 
 STARTER = Path(__file__).parent.parent / "model" / "starters" / "translate-de-zh-en"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -177,7 +179,7 @@ def machine() -> dict[str, Any]:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return {
-        "processor": fields.get("model name", platform.processor()),
+        "processor": processor_name(),
         "instructions": sorted(TELLING_FLAGS & set(fields.get("flags", "").split())),
         "cores": CORES,
         "system": platform.platform(),

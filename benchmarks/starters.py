@@ -5,7 +5,6 @@
 DATA holds tatoeba/, python-docs/ and arxiv-title/ with their test files.
 """
 
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from rich.console import Console
 from model.config import Task
 from model.data import read_rows
 from model.evaluation import score
+from service.bench.server import free_port
 
 REQUESTS = 150
 MAX_TEXTS = 32
@@ -47,9 +47,7 @@ def start_and_memory(folder: Path) -> None:
     sentences = [row[0] for row in read_rows("tatoeba/test.de-en.tsv", folder)]
     abstracts = [row[0] for row in read_rows("arxiv-title/test.en.tsv.xz", folder)]
     random = Random(1)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     started = time.monotonic()
     command = [Path(sys.executable).with_name("dragoman"), "serve", "--port", str(port)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:

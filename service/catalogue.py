@@ -38,8 +38,7 @@ def load_catalogue(settings: Settings) -> Catalogue:
     if not folder.is_dir():
         logger.error("%s: there is no such folder", folder)
         return Catalogue([Entry(folder.name, None, f"{folder.name}: there is no such folder")], {})
-    candidates = [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
-    entries = [_load(child, device, dtype) for child in candidates]
+    entries = [_load(child, device, dtype) for child in bundle_folders(folder)]
     serving: dict[Task, Bundle] = {}
     for entry in entries:
         for task in entry.bundle.manifest.tasks if entry.bundle else []:
@@ -48,7 +47,15 @@ def load_catalogue(settings: Settings) -> Catalogue:
             else:
                 assert entry.bundle
                 serving[task] = entry.bundle
+    if not serving:
+        reasons = [entry.error for entry in entries if entry.error] or ["it holds no folder of a bundle"]
+        logger.warning("no bundle is served from %s: %s", folder, "; ".join(reasons))
     return Catalogue(entries, serving)
+
+
+def bundle_folders(models: Path) -> list[Path]:
+    """Return the folders that are taken for bundles, by name."""
+    return [child for child in sorted(models.iterdir()) if child.is_dir() and not child.name.startswith(".")]
 
 
 def _load(folder: Path, device: torch.device, dtype: DType | None) -> Entry:

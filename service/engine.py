@@ -96,7 +96,7 @@ class Engine:
         pieces = sum(map(len, sources))
         with self._changed:
             if self._closing:
-                raise NotReady("The service is shutting down")
+                raise NotReady("Not ready: shutting down")
             if self._queue and self._queued_pieces + pieces > self._max_queued_pieces:
                 self._forget_cancelled()
             if self._queue and self._queued_pieces + pieces > self._max_queued_pieces:

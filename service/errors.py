@@ -1,5 +1,7 @@
 """What can go wrong for a client, and the only place where it becomes an HTTP status."""
 
+import re
+
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
@@ -58,13 +60,17 @@ def error_response(status: int, message: str, headers: dict[str, str] | None = N
 
 
 def describe_invalid_fields(error: ValidationError) -> str:
-    """Return LibreTranslate's sentence for a missing field, and one in its manner for a wrong one."""
+    """Return LibreTranslate's sentence for a missing field, and one in its manner for a wrong one.
+
+    As pydantic's messages have a subject of their own ("Input should be a valid integer"), the field replaces it.
+    """
     first = error.errors()[0]
     # A union names its branch behind the field; only the field means something to a client.
     field = str(first["loc"][0])
     if first["type"] == "missing":
         return f"Invalid request: missing {field} parameter"
-    return f"Invalid request: {field} parameter: {first['msg'].removeprefix('Value error, ')}"
+    said = re.sub(r"^(Value error, |Input |String )", "", first["msg"])
+    return f"Invalid request: {field} parameter {said[0].lower()}{said[1:]}"
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -86,4 +92,4 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_unforeseen_error(_: Request, __: Exception) -> JSONResponse:
         # uvicorn closes the connection after an error that it sees, which a client that would reuse it has to know.
-        return error_response(500, "Internal error; the server's log has the details", {"Connection": "close"})
+        return error_response(500, "Internal error; the server's log says why", {"Connection": "close"})

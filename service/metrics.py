@@ -22,56 +22,72 @@ class Metrics:
         )
         self.request_seconds = Histogram(
             "dragoman_request_seconds",
-            "Time from a request's arrival to the end of its answer",
+            "Time from the arrival of a request to the end of its answer, by route",
             ["route"],
             buckets=SECONDS,
             registry=self.registry,
         )
         self.requests_in_progress = Gauge(
-            "dragoman_requests_in_progress", "Requests accepted and not yet answered", registry=self.registry
+            "dragoman_requests_in_progress",
+            "Requests that came and are not answered yet; health checks and scrapes are not counted",
+            registry=self.registry,
         )
         self.queue_seconds = Histogram(
             "dragoman_queue_seconds",
-            "Time that a sentence waits until it joins those that are being decoded",
+            "Time that a sentence waits in the queue, from its arrival until decoding begins",
             buckets=SECONDS,
             registry=self.registry,
         )
         self.decode_seconds = Histogram(
             "dragoman_decode_seconds",
-            "Time from when a sentence joins until it is done",
+            "Time from when a sentence leaves the queue until it is decoded",
             buckets=SECONDS,
             registry=self.registry,
         )
         self.encode_seconds = Histogram(
             "dragoman_encode_seconds",
-            "Time that encoding who joins takes from those that are being decoded",
+            "Time to encode sentences that leave the queue together; what is being decoded on that thread stands still",
             buckets=STEP_SECONDS,
             registry=self.registry,
         )
         self.step_seconds = Histogram(
-            "dragoman_step_seconds", "Time of a decoder step", buckets=STEP_SECONDS, registry=self.registry
+            "dragoman_step_seconds",
+            "Time of a decoder step, which adds a piece to every sentence being decoded on a thread",
+            buckets=STEP_SECONDS,
+            registry=self.registry,
         )
         self.step_sentences = Histogram(
-            "dragoman_step_sentences", "Sentences that share a decoder step", buckets=COUNTS, registry=self.registry
+            "dragoman_step_sentences", "Sentences in a decoder step", buckets=COUNTS, registry=self.registry
         )
         self.step_rows = Histogram(
-            "dragoman_step_rows", "Hypotheses that share a decoder step", buckets=COUNTS, registry=self.registry
+            "dragoman_step_rows",
+            "Hypotheses in a decoder step: up to the beam size for each of its sentences",
+            buckets=COUNTS,
+            registry=self.registry,
         )
-        self.queued_sentences = Gauge(
-            "dragoman_queued_sentences", "Sentences that wait to be decoded", registry=self.registry
-        )
+        self.queued_sentences = Gauge("dragoman_queued_sentences", "Sentences in the queue now", registry=self.registry)
         self.sentences_in_flight = Gauge(
-            "dragoman_sentences_in_flight", "Sentences that are being decoded", registry=self.registry
+            "dragoman_sentences_in_flight", "Sentences being decoded now", registry=self.registry
         )
         self.dropped_sentences = Counter(
             "dragoman_dropped_sentences",
-            "Sentences given up in the middle, as their client left or their time was over",
+            "Sentences given up while they were decoded, because the client left or its time was over",
             registry=self.registry,
         )
         self.engine_cpu_seconds = Counter(
-            "dragoman_engine_cpu_seconds", "Processor time of the threads that decode", registry=self.registry
+            "dragoman_engine_cpu_seconds",
+            "Processor time of the threads that decode, without the OpenMP threads that help them",
+            registry=self.registry,
         )
         self.pieces = Counter(
-            "dragoman_pieces", "Pieces read and written", ["bundle", "direction"], registry=self.registry
+            "dragoman_pieces",
+            "Pieces of text read (direction in) and written (direction out), by bundle",
+            ["bundle", "direction"],
+            registry=self.registry,
         )
-        self.bundles = Gauge("dragoman_bundles", "Bundles found, by state", ["state"], registry=self.registry)
+        self.bundles = Gauge(
+            "dragoman_bundles",
+            "Bundles found in the folder, by state: ready, or failed to load",
+            ["state"],
+            registry=self.registry,
+        )

@@ -11,6 +11,9 @@ from service.state import ServiceState
 
 access = logging.getLogger("service.access")
 
+WATCHERS = ("/health", "/metrics")
+"""Beginnings of the paths that say how the service is; asking for them is no work in progress."""
+
 
 class BodyLimit:
     """Refuse bodies over ``max_bytes``, by their announced length where there is one, and as they come in anyway.
@@ -69,7 +72,8 @@ class Observe:
             await send(message)
 
         scope.setdefault("state", {})
-        self.state.requests_in_progress += 1
+        is_work = not scope["path"].startswith(WATCHERS)  # or each scrape would count itself
+        self.state.requests_in_progress += is_work
         try:
             await self.app(scope, receive, watched)
         except (Exception, asyncio.CancelledError):
@@ -77,7 +81,7 @@ class Observe:
             status = "500"
             raise
         finally:
-            self.state.requests_in_progress -= 1
+            self.state.requests_in_progress -= is_work
             seconds = time.monotonic() - started
             route = getattr(scope.get("route"), "path", "unknown")
             task = str(scope["state"].get("task", ""))

@@ -160,7 +160,7 @@ def _details(body: TextRequest, task: Task | None, answers: list[Answer], state:
 def _check(body: TextRequest, state: ServiceState) -> None:
     settings = state.settings
     if not body.texts:
-        raise InvalidRequest("Invalid request: q parameter: the list is empty")
+        raise InvalidRequest("Invalid request: q parameter is an empty list")
     if len(body.texts) > settings.text_limit:
         raise InvalidRequest(f"Invalid request: {len(body.texts)} texts exceed the limit of {settings.text_limit}")
     characters = sum(map(len, body.texts))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _is_unicode(text: str) -> str:
@@ -25,11 +25,15 @@ def _are_texts(q: object) -> object:
 
 Text = Annotated[str, AfterValidator(_is_unicode)]
 Texts = Annotated[str | list[str], BeforeValidator(_are_texts)]
+Rounded = Annotated[float, AfterValidator(lambda value: round(value, 4) + 0.0)]  # JSON can spell -0.0 too
 LanguageCode = Annotated[Text, AfterValidator(str.lower), Field(max_length=16, examples=["de"])]
 
 
 class TextRequest(BaseModel):
-    """What translating and summarizing have in common; unknown fields are ignored, as clients send their own."""
+    """What translating and summarizing have in common.
+
+    Unknown fields are ignored, as clients send their own, and null is as good as nothing.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,6 +53,11 @@ class TextRequest(BaseModel):
     scores: bool = Field(False, description="Whether to answer with the log-probability of each piece")
     attention: bool = Field(False, description="Whether to answer with what each piece attended to")
     api_key: str | None = Field(None, description="Ignored: this server asks for none")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_not_given(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in fields.items() if value is not None}
 
     @property
     def texts(self) -> list[str]:
@@ -86,10 +95,12 @@ class SentenceDetails(BaseModel):
 
     source: list[str] = Field(description="Pieces that the network read: a tag, the text, the end")
     target: list[str] = Field(description="Pieces that it wrote, the end last")
-    score: float = Field(description="What outputs are ranked by")
-    log_probabilities: list[float] | None = Field(None, description="Natural logarithm for each piece of the target")
-    attention: list[list[float]] | None = Field(
-        None, description="For each piece of the target, how much it attended to each of the source"
+    score: Rounded = Field(description="What outputs are ranked by; to four decimals")
+    log_probabilities: list[Rounded] | None = Field(
+        None, description="Natural logarithm for each piece of the target; to four decimals"
+    )
+    attention: list[list[Rounded]] | None = Field(
+        None, description="For each piece of the target, how much it attended to each of the source; to four decimals"
     )
 
 

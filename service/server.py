@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import time
 from types import FrameType
 
@@ -55,10 +56,24 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Listen before anything is loaded, so that a port in use is noticed at once; SettingsError when it is.
+
+    Whoever connects before the server accepts, a moment later, waits in the backlog.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address, which stands here already
+        raise SettingsError(f"DRAGOMAN_HOST, DRAGOMAN_PORT: cannot listen on {host}:{port}: {reason}") from error
+
+
 def serve(settings: Settings) -> None:
     """Serve until a signal comes; returns when all that was accepted is answered, or drain_seconds have passed.
 
-    SettingsError when there is no folder of bundles: it is mistyped, and never ready helps nobody.
+    SettingsError when there is no folder of bundles, which is mistyped, and never ready helps nobody; or when the port
+    is not to be had.
     """
     if not settings.models.is_dir():
         raise SettingsError(f"DRAGOMAN_MODELS: there is no folder {settings.models}")
@@ -66,4 +81,7 @@ def serve(settings: Settings) -> None:
     # of many lengths filled half a gigabyte. It reads the variable when it first runs.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    Server(settings).run()
+    listening = listen(settings.host, settings.port)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    logger.info("running on http://%s:%d", host, listening.getsockname()[1])
+    Server(settings).run([listening])

@@ -83,10 +83,18 @@ async def _aside(characters: int, work: Callable[[], Result]) -> Result:
 def _configured(decoding: DecodingConfig, options: Options) -> DecodingConfig:
     fields = {**decoding.model_dump(), **options.decoding, "n_best": options.n_best}
     fields["beam_size"] = max(fields["beam_size"], options.n_best)
+    if fields["min_length"] > fields["max_length"]:
+        shortest, longest = (_with_its_owner(name, fields[name], options) for name in ("min_length", "max_length"))
+        raise InvalidRequest(f"Invalid request: {shortest} exceeds {longest}")
     try:
         return DecodingConfig.model_validate(fields)
     except ValidationError as error:
         raise InvalidRequest(f"Invalid request: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+
+
+def _with_its_owner(name: str, value: float, options: Options) -> str:
+    """Name an option and its value, and say so where the request did not give it and cannot know it."""
+    return f"{name} {value}" if name in options.decoding else f"{name} {value} (the bundle's default)"
 
 
 def _not_supported(task: Task) -> str:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from model.bundle import load_manifest
+from service.bench.server import free_port
 from service.settings import STARTERS
 from tests.service.fakes import wait_until
 
@@ -27,9 +27,7 @@ ABSTRACT = (
 @pytest.fixture(scope="module")
 def service() -> Iterator[httpx.Client]:
     """Run ``dragoman serve`` with its defaults on a free port; it must leave with 0."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("DRAGOMAN_")}
     command = [Path(sys.executable).with_name("dragoman"), "serve", "--port", str(port)]
     with subprocess.Popen(command, env=environment) as process:

@@ -1,16 +1,15 @@
 """``dragoman bench``: offline, single, server, mixed and memory."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, TypeVar
 
 import typer
 
 from model.config import Task
+from service.bench.choices import Bench, Choices, load_here, open_bench, target_of
 from service.bench.errors import BenchError
 from service.bench.figures import (
     Figures,
@@ -23,16 +22,13 @@ from service.bench.figures import (
     summarize_rounds,
 )
 from service.bench.memory import Sample, Soak, measure_memory
-from service.bench.offline import Bulk, Single, measure_offline, measure_single
-from service.bench.online import Capacity, Load, Trial, find_capacity, measure_load, saturate, warm_up
+from service.bench.offline import measure_offline, measure_single
+from service.bench.online import Capacity, Trial, Workload, find_capacity, measure_load, saturate, warm_up
 from service.bench.report import memory_table, summaries_table, trials_table, write_report
 from service.bench.rounds import turns
-from service.bench.server import Target, allow_many_connections, served
-from service.bench.texts import read_texts
-from service.bench.traffic import Traffic
-from service.catalogue import Catalogue, load_catalogue
-from service.console import Models, console, one_sentence_errors, parse_task, print_table
-from service.settings import Settings, load_settings
+from service.catalogue import Catalogue
+from service.console import Models, console, one_sentence_errors, print_table
+from service.settings import Settings
 
 POLICIES = "in-flight,static-10ms,static,one-by-one"
 
@@ -41,7 +37,9 @@ app = typer.Typer(help="Measure: throughput, latency, load borne within a bound,
 Files = Annotated[list[Path], typer.Argument(help="TSV (first column; .xz, .gz) or lines of text", show_default=False)]
 From = Annotated[str, typer.Option("--from", help="Language of the texts")]
 To = Annotated[str, typer.Option("--to", help="Language to translate into")]
-Policies = Annotated[str, typer.Option(help="Values of DRAGOMAN_POLICY to compare")]
+# Spelt out with spaces, as --help cuts off a default that it cannot break.
+ALL_POLICIES = f"Values of DRAGOMAN_POLICY to compare, as a,b; by default {POLICIES.replace(',', ', ')}"
+Policies = Annotated[str, typer.Option(help=ALL_POLICIES, show_default=False)]
 Rounds = Annotated[int, typer.Option(min=1, help="Rounds, in each of which every policy has its turn")]
 MaxTexts = Annotated[int, typer.Option("--max-sentences", min=1, help="Texts taken, at random, of those in the files")]
 Seed = Annotated[int, typer.Option(help="Of the choice of texts and of the arrivals")]
@@ -52,33 +50,6 @@ OneIn = Annotated[int, typer.Option("--documents-one-in", min=0, help="One reque
 DocumentTexts = Annotated[int, typer.Option("--document-sentences", min=1, help="Texts of a document")]
 
 Round = TypeVar("Round")
-
-
-class Choices(NamedTuple):
-    """The options that all commands have."""
-
-    files: list[Path]
-    source: str
-    target: str
-    models: Path | None
-    policies: str
-    max_texts: int
-    seed: int
-    json_file: Path | None
-
-
-class Bench(NamedTuple):
-    """What all commands measure with."""
-
-    policies: list[str]
-    settings: dict[str, Settings]
-    """By policy; none for a service that is not ours."""
-    task: Task
-    texts: list[str]
-
-    def traffic(self, documents_one_in: int = 0, document_texts: int = 50) -> Traffic:
-        """Return the texts as requests."""
-        return Traffic(self.texts, self.task.source, self.task.target or "", documents_one_in, document_texts)
 
 
 @app.command()
@@ -95,18 +66,7 @@ def offline(
 ) -> None:
     """Translate all texts at hand, in this process: sentences and target pieces a second."""
     choices = Choices(files, source, target, models, policies, max_texts, seed, json_file)
-    with one_sentence_errors():
-        bench = _open(choices)
-        catalogue = _catalogue(bench)
-
-        def measure(policy: str, _: int) -> Bulk:
-            return measure_offline(catalogue, bench.settings[policy], bench.task, bench.texts)
-
-        results = _summaries(_in_turns(bench.policies, rounds, measure), figures_of_bulk)
-        print_table(summaries_table("policy", results, f"{len(bench.texts)} texts at once"))
-        write_report(
-            json_file, "offline", bench.settings, options=choices._asdict() | {"rounds": rounds}, results=results
-        )
+    _measure_here("offline", choices, rounds, measure=measure_offline, figures=figures_of_bulk, note="texts at once")
 
 
 @app.command()
@@ -123,18 +83,31 @@ def single(
 ) -> None:
     """Translate one text at a time, in this process: percentiles of latency."""
     choices = Choices(files, source, target, models, policies, max_texts, seed, json_file)
+    note = "texts one after another"
+    _measure_here("single", choices, rounds, measure=measure_single, figures=figures_of_single, note=note)
+
+
+def _measure_here(
+    command: str,
+    choices: Choices,
+    rounds: int,
+    *,
+    measure: Callable[[Catalogue, Settings, Task, list[str]], Round],
+    figures: Callable[[Round], Figures],
+    note: str,
+) -> None:
+    """Measure in this process, with networks that are loaded once."""
     with one_sentence_errors():
-        bench = _open(choices)
-        catalogue = _catalogue(bench)
+        bench = open_bench(choices)
+        catalogue = load_here(bench)
 
-        def measure(policy: str, _: int) -> Single:
-            return measure_single(catalogue, bench.settings[policy], bench.task, bench.texts)
+        def measure_policy(policy: str, _: int) -> Round:
+            return measure(catalogue, bench.settings[policy], bench.task, bench.texts)
 
-        results = _summaries(_in_turns(bench.policies, rounds, measure), figures_of_single)
-        print_table(summaries_table("policy", results, f"{len(bench.texts)} texts one after another"))
-        write_report(
-            json_file, "single", bench.settings, options=choices._asdict() | {"rounds": rounds}, results=results
-        )
+        results = _summaries(_in_turns(bench.policies, rounds, measure_policy), figures)
+        print_table(summaries_table("policy", results, f"{len(bench.texts)} {note}"))
+        options = choices._asdict() | {"rounds": rounds}
+        write_report(choices.json_file, command, bench.settings, options=options, results=results)
 
 
 @app.command()
@@ -157,12 +130,12 @@ def server(
     """Find the largest load of Poisson arrivals over HTTP whose p99 stays within the bound; documents have no bound."""
     choices = Choices(files, source, target, models, policies, max_texts, seed, json_file)
     with one_sentence_errors():
-        bench = _open(choices, url)
+        bench = open_bench(choices, url)
         traffic = bench.traffic(documents_one_in, document_texts)
 
         def measure(policy: str, number: int) -> Capacity:
-            with _target(bench, policy, url) as target:
-                return find_capacity(target, Load(traffic, seconds, seed + number), bound_ms, _report_trial)
+            with target_of(bench, policy, url) as target:
+                return find_capacity(target, Workload(traffic, seconds, seed + number), bound_ms, _report_trial)
 
         rounds_of = _in_turns(bench.policies, rounds, measure)
         results = _summaries(rounds_of, figures_of_capacity)
@@ -194,13 +167,13 @@ def mixed(
     choices = Choices(files, source, target, models, policies, max_texts, seed, json_file)
     with one_sentence_errors():
         given = _parse_rates(rates) if rates else []
-        bench = _open(choices)
-        load = Load(bench.traffic(documents_one_in, document_texts), seconds, seed)
-        wanted = given or [_half_of_what_is_done_at_most(bench, load)]
+        bench = open_bench(choices)
+        workload = Workload(bench.traffic(documents_one_in, document_texts), seconds, seed)
+        wanted = given or [_half_of_what_is_done_at_most(bench, workload)]
 
         def measure(policy: str, number: int) -> list[Trial]:
-            with _target(bench, policy, None) as target:
-                this_round = replace(load, seed=seed + number)
+            with target_of(bench, policy, None) as target:
+                this_round = replace(workload, seed=seed + number)
                 warm_up(target, this_round)
                 return [_report_trial(measure_load(target, this_round, rate)) for rate in wanted]
 
@@ -213,7 +186,7 @@ def mixed(
         results = _summaries(by_rate, figures_of_trial)
         note = f"one request in {documents_one_in} is {document_texts} texts, the others are one"
         print_table(summaries_table("policy", results, note))
-        options = {"rounds": rounds, "rates": wanted, "seconds": seconds, "traffic": load.traffic.kind}
+        options = {"rounds": rounds, "rates": wanted, "seconds": seconds, "traffic": workload.traffic.kind}
         write_report(json_file, "mixed", bench.settings, options=choices._asdict() | options, results=results)
 
 
@@ -234,47 +207,13 @@ def memory(
     """Send very many requests of random lengths: how does the service's resident memory grow?"""
     choices = Choices(files, source, target, models, policy, max_texts, seed, json_file)
     with one_sentence_errors():
-        bench = _open(choices)
+        bench = open_bench(choices)
         soak = Soak(bench.traffic(), requests, every, connections, seed)
-        with _target(bench, policy, None) as served_at:
+        with target_of(bench, policy, None) as served_at:
             results = measure_memory(served_at, soak, _report_sample)
         print_table(memory_table(results))
         options = {"requests": requests, "every": every, "connections": connections}
         write_report(json_file, "memory", bench.settings, options=choices._asdict() | options, results=results)
-
-
-def _open(choices: Choices, url: str | None = None) -> Bench:
-    """Refuse what cannot be measured before anything is."""
-    allow_many_connections()
-    task = parse_task(f"translate:{choices.source.lower()}:{choices.target.lower()}")
-    if choices.json_file and not choices.json_file.parent.is_dir():
-        raise BenchError(f"{choices.json_file}: there is no such folder")
-    if url:
-        if urlsplit(url).scheme != "http" or not urlsplit(url).hostname:
-            raise BenchError(f"{url} is no address; one looks like http://127.0.0.1:5000")
-        policies, settings = [url.rstrip("/")], {}
-    else:
-        policies = list(dict.fromkeys(name.strip() for name in choices.policies.split(",")))
-        settings = {policy: load_settings(models=choices.models, policy=policy) for policy in policies}
-    return Bench(policies, settings, task, read_texts(choices.files, limit=choices.max_texts, seed=choices.seed))
-
-
-def _catalogue(bench: Bench) -> Catalogue:
-    settings = bench.settings[bench.policies[0]]
-    catalogue = load_catalogue(settings)
-    for entry in catalogue.entries:
-        if entry.error:
-            console.print(f"dragoman: {entry.error}", style="yellow", markup=False)
-    return catalogue
-
-
-@contextmanager
-def _target(bench: Bench, policy: str, url: str | None) -> Iterator[Target]:
-    if url:
-        yield Target(url.rstrip("/"), None)
-    else:
-        with served(bench.settings[policy].models, policy) as target:
-            yield target
 
 
 def _in_turns(policies: Sequence[str], rounds: int, measure: Callable[[str, int], Round]) -> dict[str, list[Round]]:
@@ -289,9 +228,9 @@ def _summaries(rounds: Mapping[str, Sequence[Round]], figures: Callable[[Round],
     return {name: summarize_rounds(of, [figures(one) for one in of]) for name, of in rounds.items()}
 
 
-def _half_of_what_is_done_at_most(bench: Bench, load: Load) -> float:
-    with _target(bench, bench.policies[0], None) as target:
-        return saturate(target, load).requests_per_second / 2
+def _half_of_what_is_done_at_most(bench: Bench, workload: Workload) -> float:
+    with target_of(bench, bench.policies[0], None) as target:
+        return saturate(target, workload).requests_per_second / 2
 
 
 def _parse_rates(rates: str) -> list[float]:

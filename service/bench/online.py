@@ -64,8 +64,8 @@ class Capacity(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Load:
-    """How load is measured: what is sent, how long for, and from which seed.
+class Workload:
+    """What is sent, how long for, and from which seed; at which rate is up to who measures.
 
     All loads of a seed have the same pattern of arrivals, only faster, so that policies and loads are compared on it.
     """
@@ -80,13 +80,13 @@ class Load:
         return MIN_REQUESTS / self.seconds
 
 
-def measure_load(target: Target, load: Load, rate: float) -> Trial:
+def measure_load(target: Target, workload: Workload, rate: float) -> Trial:
     """Send ``rate`` requests a second, as Poisson has them come, once what was sent before is done."""
-    arrivals = poisson_arrivals(rate, load.seconds, load.seed)
-    requests = load.traffic.requests(len(arrivals), load.seed)
+    arrivals = poisson_arrivals(rate, workload.seconds, workload.seed)
+    requests = workload.traffic.requests(len(arrivals), workload.seed)
     if all(request.is_document for request in requests):
-        raise BenchError(f"{rate:g} requests/s for {load.seconds:g} s are too few: measure for longer")
-    wait_for_rest(target, load.traffic)
+        raise BenchError(f"{rate:g} requests/s for {workload.seconds:g} s are too few: measure for longer")
+    wait_for_rest(target, workload.traffic)
     job = OpenJob(_route(target), [request.body for request in requests], arrivals, PATIENCE_SECONDS)
     result = run_apart(job)
     return summarize(rate, requests, result.outcomes, result.cpu_seconds)
@@ -107,11 +107,11 @@ def summarize(rate: float, requests: Sequence[Request], outcomes: Sequence[Outco
     )
 
 
-def saturate(target: Target, load: Load) -> Saturation:
+def saturate(target: Target, workload: Workload) -> Saturation:
     """Keep many clients waiting, first to warm up; count what is done, and by whom."""
-    warm_up(target, load)
+    warm_up(target, workload)
     before, counted_before = cpu_times(target), engine_counter_seconds(target)
-    result = run_apart(_closed_loop(target, load, load.seconds))
+    result = run_apart(_closed_loop(target, workload, workload.seconds))
     spent, counted = cpu_times(target).since(before), engine_counter_seconds(target)
     decoding = None if counted is None or counted_before is None else counted - counted_before
     statuses = dict(Counter(outcome.status for outcome in result.outcomes))
@@ -126,34 +126,34 @@ def saturate(target: Target, load: Load) -> Saturation:
     )
 
 
-def warm_up(target: Target, load: Load) -> None:
+def warm_up(target: Target, workload: Workload) -> None:
     """Let the service meet batches of many sizes before anything is measured; see to it that it answers at all."""
-    wait_for_rest(target, load.traffic)
-    run_apart(_closed_loop(target, load, min(WARM_UP_SECONDS, load.seconds)))
+    wait_for_rest(target, workload.traffic)
+    run_apart(_closed_loop(target, workload, min(WARM_UP_SECONDS, workload.seconds)))
 
 
-def _closed_loop(target: Target, load: Load, seconds: float) -> ClosedJob:
-    bodies = [request.body for request in load.traffic.requests(CLOSED_BODIES, load.seed)]
+def _closed_loop(target: Target, workload: Workload, seconds: float) -> ClosedJob:
+    bodies = [request.body for request in workload.traffic.requests(CLOSED_BODIES, workload.seed)]
     return ClosedJob(_route(target), bodies, CONNECTIONS, seconds)
 
 
-def find_capacity(target: Target, load: Load, bound_ms: float, report: Callable[[Trial], object]) -> Capacity:
+def find_capacity(target: Target, workload: Workload, bound_ms: float, report: Callable[[Trial], object]) -> Capacity:
     """Search the largest load whose short requests have their p99 within the bound; report each load tried."""
-    saturation = saturate(target, load)
+    saturation = saturate(target, workload)
     tried: list[Trial] = []
 
     def p99_at(rate: float) -> float:
-        tried.append(measure_load(target, load, rate))
+        tried.append(measure_load(target, workload, rate))
         report(tried[-1])
         return tried[-1].short.p99_ms
 
     # Twice this start is what the service does at most: the interval to search is there after two measurements.
-    start = max(saturation.requests_per_second / 2, load.lowest_rate)
-    found = largest_load(p99_at, bound=bound_ms, start=start, lowest=load.lowest_rate)
+    start = max(saturation.requests_per_second / 2, workload.lowest_rate)
+    found = largest_load(p99_at, bound=bound_ms, start=start, lowest=workload.lowest_rate)
     return Capacity(
         load=found,
         at_load=next((trial for trial in tried if trial.rate == found), None),
-        at_half_load=measure_load(target, load, found / 2) if found else None,
+        at_half_load=measure_load(target, workload, found / 2) if found else None,
         saturation=saturation,
         tried=tried,
     )

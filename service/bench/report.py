@@ -15,13 +15,14 @@ from model.bundle import BundleError, load_manifest
 from service.bench.figures import Summary, shown, shown_spread
 from service.bench.memory import Memory
 from service.bench.online import Trial
+from service.catalogue import bundle_folders
 from service.settings import Settings
 
 
 def describe_machine() -> dict[str, object]:
     """Return what figures depend on beside the program."""
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -34,7 +35,7 @@ def describe_machine() -> dict[str, object]:
 def describe_bundles(models: Path) -> list[str]:
     """Return name and version of each bundle, or why it cannot be read."""
     described = []
-    for folder in sorted(folder for folder in models.iterdir() if folder.is_dir()):
+    for folder in bundle_folders(models):
         try:
             manifest = load_manifest(folder)
             described.append(f"{manifest.name} {manifest.version}, {manifest.parameters} parameters")
@@ -43,7 +44,8 @@ def describe_bundles(models: Path) -> list[str]:
     return described
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """Return what the processor is called; Python itself knows only its architecture, where it knows it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

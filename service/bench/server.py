@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from model.config import DType
 from service.bench.errors import BenchError
+from service.settings import Settings
 
 ENGINE_THREAD = "engine"
 START_SECONDS = 600.0
@@ -60,17 +62,18 @@ def _difference(after: float | None, before: float | None) -> float | None:
 
 
 @contextmanager
-def served(models: Path, policy: str) -> Iterator[Target]:
-    """Run ``dragoman serve`` with a policy for as long as the block; it is ready when the block begins.
+def served(settings: Settings) -> Iterator[Target]:
+    """Run ``dragoman serve`` for as long as the block; it is ready when the block begins.
 
-    All other settings are those of the environment, but that documents may be long and that it waits for nobody when it
-    stops. BenchError when it does not become ready.
+    Of the settings it takes bundles, policy and type of number. All others are those of the environment, but that
+    documents may be long and that it waits for nobody when it stops. BenchError when it does not become ready.
     """
-    port = _free_port()
+    port = free_port()
     environment = {
         **os.environ,
-        "DRAGOMAN_MODELS": str(models),
-        "DRAGOMAN_POLICY": policy,
+        "DRAGOMAN_MODELS": str(settings.models),
+        "DRAGOMAN_POLICY": settings.policy,
+        "DRAGOMAN_DTYPE": settings.dtype,
         "DRAGOMAN_HOST": "127.0.0.1",
         "DRAGOMAN_PORT": str(port),
         "DRAGOMAN_CHAR_LIMIT": str(MAX_CHARACTERS),
@@ -97,7 +100,8 @@ def allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -130,6 +134,16 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def served_dtype(target: Target, task: str) -> DType:
+    """Return the type of number in which a service of ours does a task; BenchError when it does not do it."""
+    _, answer = get(f"{target.url}/models")
+    for bundle in json.loads(answer):
+        if task in bundle["tasks"]:
+            dtype: DType = bundle["dtype"]
+            return dtype
+    raise BenchError(f"no bundle that can be loaded does {task}")
 
 
 def get(url: str) -> tuple[int, str]:

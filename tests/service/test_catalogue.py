@@ -32,6 +32,10 @@ def change_manifest(folder: Path, **changes: object) -> None:
     (folder / MANIFEST).write_text(json.dumps({k: v for k, v in (manifest | changes).items() if v is not None}))
 
 
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
 def alter(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -121,8 +125,25 @@ def test_a_folder_that_is_not_there_is_explained(tmp_path: Path, caplog: pytest.
     assert serving == {}
 
 
-def test_an_empty_folder_has_no_bundles(tmp_path: Path) -> None:
+def test_an_empty_folder_has_no_bundles_and_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert load_catalogue(settings(tmp_path)) == ([], {})
+    assert warnings(caplog) == [f"no bundle is served from {tmp_path}: it holds no folder of a bundle"]
+
+
+def test_where_every_bundle_is_broken_the_log_says_what_is_wrong_with_each(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    load_catalogue(settings(tmp_path))
+    reasons = "one: bundle.json is missing; other: bundle.json is missing"
+    assert warnings(caplog) == [f"no bundle is served from {tmp_path}: {reasons}"]
+
+
+def test_a_folder_with_a_bundle_that_is_served_is_not_warned_of(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.rmtree(models / "good")
+    load_catalogue(settings(models))
+    assert warnings(caplog) == []
 
 
 def test_a_bundle_is_warm_when_it_is_served(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

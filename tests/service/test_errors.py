@@ -76,17 +76,17 @@ def test_a_client_that_left_is_no_error_of_the_server() -> None:
         (
             TranslateRequest,
             {"q": ["a", 5], "source": "de", "target": "en"},
-            "Invalid request: q parameter: should be a text or a list of texts",
+            "Invalid request: q parameter should be a text or a list of texts",
         ),
         (
             TranslateRequest,
             {"q": "\ud800", "source": "de", "target": "en"},
-            "Invalid request: q parameter: holds a lone surrogate, which is not Unicode text",
+            "Invalid request: q parameter holds a lone surrogate, which is not Unicode text",
         ),
         (
             TranslateRequest,
             {"q": "a", "source": [], "target": "en"},
-            "Invalid request: source parameter: Input should be a valid string",
+            "Invalid request: source parameter should be a valid string",
         ),
     ],
 )

@@ -78,9 +78,9 @@ def counted(state: ServiceState, route: str, task: str, status: str) -> float | 
     return state.metrics.registry.get_sample_value("dragoman_requests_total", labels)
 
 
-def observe(state: ServiceState, app: ASGIApp) -> None:
+def observe(state: ServiceState, app: ASGIApp, path: str = "/translate") -> None:
     """Run one request with a telling query string through the middleware."""
-    scope = {"type": "http", "method": "POST", "query_string": b"q=secret"}
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"q=secret"}
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}
@@ -142,6 +142,18 @@ def test_a_request_is_in_progress_until_it_ends_however_it_ends(
         observe(state, app)
     seen.append(state.metrics.registry.get_sample_value("dragoman_requests_in_progress"))
     assert seen == [1, 0]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health", "/health/live", "/health/ready"])
+def test_who_asks_how_the_service_is_is_counted_but_not_in_progress(path: str, state: ServiceState) -> None:
+    seen = []
+
+    async def app(*_: object) -> None:
+        seen.append(state.requests_in_progress)
+
+    observe(state, app, path)
+    assert [*seen, state.requests_in_progress] == [0, 0]
+    assert counted(state, "unknown", "", "499") == 1
 
 
 def test_the_log_tells_the_route_and_not_the_query(state: ServiceState, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from model.config import DecodingConfig
-from service.schemas import DECODING_FIELDS, SummarizeRequest, TranslateRequest
+from service.schemas import DECODING_FIELDS, SentenceDetails, SummarizeRequest, TextRequest, TranslateRequest
 
 VALID = {"q": "Apfel", "source": "de", "target": "en"}
 
@@ -29,6 +29,23 @@ def test_a_form_s_number_is_a_number() -> None:
 def test_an_option_is_left_to_the_bundle_unless_it_is_given(field: str) -> None:
     assert getattr(TranslateRequest.model_validate(VALID), field) is None
     assert getattr(TranslateRequest.model_validate(VALID | {field: None}), field) is None
+
+
+@pytest.mark.parametrize("model", [TranslateRequest, SummarizeRequest])
+def test_null_is_as_good_as_nothing(model: type[TextRequest]) -> None:
+    optional = [name for name, field in model.model_fields.items() if not field.is_required()]
+    assert {"scores", "attention", "alternatives", "format", "api_key"} < set(optional)
+    assert model.model_validate(VALID | dict.fromkeys(optional)) == model.model_validate(
+        {name: value for name, value in VALID.items() if name not in optional}
+    )
+
+
+@pytest.mark.parametrize("number", [0.123449, 1.2e-41, -0.00001, -1e-9])
+def test_what_details_say_is_rounded_and_never_less_than_nothing_by_the_sign_alone(number: float) -> None:
+    details = SentenceDetails(source=[], target=[], score=number, log_probabilities=[number], attention=[[number]])
+    expected = "0.1234" if number > 0.1 else "0.0"
+    assert [str(n) for n in (details.score, *(details.log_probabilities or []))] == [expected] * 2
+    assert details.attention == [[float(expected)]]
 
 
 @pytest.mark.parametrize("field", DECODING_FIELDS)
@@ -65,12 +82,10 @@ def test_a_summary_is_of_english_unless_it_says_otherwise() -> None:
         ("target", 7),
         ("target", "a" * 17),
         ("format", "\ud800"),
-        ("format", None),
         ("alternatives", "x"),
         ("alternatives", -1),
         ("alternatives", 1.5),
         ("alternatives", float("inf")),
-        ("alternatives", None),
         ("beam_size", 0),
         ("beam_size", 17),
         ("beam_size", 2.5),
@@ -91,7 +106,6 @@ def test_a_summary_is_of_english_unless_it_says_otherwise() -> None:
         ("timeout_ms", 0.5),
         ("scores", "x"),
         ("attention", 2),
-        ("attention", None),
         ("api_key", 5),
     ],
 )

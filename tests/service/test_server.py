@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -16,9 +17,10 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from service import server
 from service.errors import NotReady
-from service.server import serve
-from service.settings import SettingsError
+from service.server import listen, serve
+from service.settings import Settings, SettingsError
 from tests import reversal
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, wait_until
 from tests.service.live import Live, local_settings, running, serve_fakes
@@ -208,7 +210,7 @@ def test_a_body_that_is_still_coming_in_is_no_reason_to_stay_longer_than_the_set
         connection.sendall(
             b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nContent-Type: application/json\r\n\r\n{"
         )
-        wait_until(lambda: live.metric("dragoman_requests_in_progress") == 2)
+        wait_until(lambda: live.metric("dragoman_requests_in_progress") == 1)
         live.server.handle_exit(signal.SIGTERM, None)
         wait_until(lambda: closed(live))
     assert search.admissions == []
@@ -227,6 +229,34 @@ def test_after_drain_seconds_what_still_waits_is_given_up(search: GatedSearch, t
         wait_until(lambda: is_closing(live))
         search.gate.set()
     assert len(search.admissions) == 1
+
+
+def test_a_port_in_use_is_named_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "create_app", pytest.fail)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        message = f"DRAGOMAN_HOST, DRAGOMAN_PORT: cannot listen on 127.0.0.1:{port}: Address already in use"
+        with pytest.raises(SettingsError, match=f"^{message}$"):
+            serve(Settings(models=tmp_path, port=port))
+
+
+def test_a_host_that_is_not_this_machine_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"cannot listen on 192\.0\.2\.1:0: Cannot assign requested address"):
+        serve(Settings(models=tmp_path, host="192.0.2.1", port=0))
+
+
+def test_who_connects_before_it_accepts_is_answered(search: GatedSearch, tmp_path: Path) -> None:
+    with listen("127.0.0.1", 0) as listening:
+        early = socket.create_connection(listening.getsockname(), timeout=PATIENCE_SECONDS)
+        early.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        early_server = server.Server(local_settings(tmp_path))
+        thread = threading.Thread(target=early_server.run, args=([listening],))
+        thread.start()
+        with early:
+            assert early.recv(12) == b"HTTP/1.1 200"
+        early_server.should_exit = True
+        thread.join(PATIENCE_SECONDS)
+    assert search.admissions == []
 
 
 def test_a_folder_of_bundles_that_is_not_there_is_named_at_once(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -224,15 +225,30 @@ def test_what_a_request_asks_for_replaces_what_the_bundle_does(
     ("decoding", "message"),
     [
         ({"min_length": 9, "max_length": 3}, "Invalid request: min_length 9 exceeds max_length 3"),
-        ({"min_length": 257}, "Invalid request: min_length 257 exceeds max_length 256"),
+        ({"min_length": 257}, "Invalid request: min_length 257 exceeds max_length 256 (the bundle's default)"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(
     decoding: dict[str, int], message: str, translator: Translator, search: GatedSearch
 ) -> None:
-    with pytest.raises(InvalidRequest, match=f"^{message}$"):
+    with pytest.raises(InvalidRequest, match=f"^{re.escape(message)}$"):
         run(translator, TRANSLATE, ["Abc."], decoding=decoding)
     assert search.admissions == []
+
+
+def test_a_default_that_a_request_contradicts_is_called_one(
+    translator: Translator, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle.manifest, "decoding", DecodingConfig(min_length=5))
+    with pytest.raises(InvalidRequest, match=r"min_length 5 \(the bundle's default\) exceeds max_length 3$"):
+        run(translator, TRANSLATE, ["Abc."], decoding={"max_length": 3})
+
+
+def test_a_beam_that_is_narrower_than_the_outputs_wanted_is_widened(
+    translator: Translator, search: GatedSearch
+) -> None:
+    run(translator, TRANSLATE, ["Abc."], decoding={"beam_size": 1}, n_best=3)
+    assert [(config.beam_size, config.n_best) for config in search.configs] == [(3, 3)]
 
 
 @pytest.mark.parametrize("attention", [True, False])

@@ -13,7 +13,7 @@ Answer = Callable[[dict[str, Any]], int]
 
 
 class Stub(ThreadingHTTPServer):
-    """Answers each POST with the status that ``answer`` gives for its JSON body, and GET /metrics with ``metrics``."""
+    """Answers each POST with the status that ``answer`` gives for its JSON body, GET with ``models`` or ``metrics``."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -22,6 +22,7 @@ class Stub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer = answer
         self.metrics = ""
+        self.models = [{"tasks": []}, {"tasks": ["translate:de:en"], "dtype": "int8"}]
         self.bodies: list[dict[str, Any]] = []
 
     @property
@@ -44,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         self._write(self.server.answer(body), "{}")
 
     def do_GET(self) -> None:
-        self._write(200, self.server.metrics)
+        self._write(200, json.dumps(self.server.models) if self.path == "/models" else self.server.metrics)
 
     def _write(self, status: int, text: str) -> None:
         self.send_response(status)

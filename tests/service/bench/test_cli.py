@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from service import cli
+from service.bench import choices
 from service.bench import cli as bench_cli
 from service.bench.load import OK
 from service.bench.offline import Bulk, Single
-from service.bench.online import Load, Saturation, Trial
+from service.bench.online import Saturation, Trial, Workload
 from service.bench.server import Target
 from service.bench.statistics import Percentiles
 from service.settings import Settings
@@ -56,12 +57,14 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     policies: list[str] = []
 
     @contextmanager
-    def pretend(models: Path, policy: str) -> Iterator[Target]:
-        assert models == Settings().models
-        policies.append(policy)
-        yield Target(f"http://{policy}", None)
+    def pretend(settings: Settings) -> Iterator[Target]:
+        assert settings.models == Settings().models
+        assert settings.dtype == ("int8" if policies else "auto")  # as it was chosen at the first start
+        policies.append(settings.policy)
+        yield Target(f"http://{settings.policy}", None)
 
-    monkeypatch.setattr(bench_cli, "served", pretend)
+    monkeypatch.setattr(choices, "served", pretend)
+    monkeypatch.setattr(choices, "served_dtype", lambda *_: "int8")
     return policies
 
 
@@ -70,9 +73,9 @@ def rows(out: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
 
 
-def trial(load: Load, rate: float) -> Trial:
+def trial(workload: Workload, rate: float) -> Trial:
     """Return a trial that tells what it was asked for."""
-    latency = Percentiles(rate, rate, load.seed, load.seed)
+    latency = Percentiles(rate, rate, workload.seed, workload.seed)
     return Trial(rate, 20, {OK: 20}, latency, LATENCY, LATENCY, 0.1)
 
 
@@ -87,7 +90,7 @@ def test_offline_compares_policies_over_rounds(
         return Bulk(1.0, len(asked), 10 * len(asked))
 
     monkeypatch.setattr(bench_cli, "measure_offline", measure)
-    monkeypatch.setattr(bench_cli, "_catalogue", lambda _: "catalogue")
+    monkeypatch.setattr(bench_cli, "load_here", lambda _: "catalogue")
     arguments = ["--policies", "static,in-flight", "--rounds", 2, "--max-sentences", 7, "--json", tmp_path / "out"]
     ended = bench("offline", texts, *arguments)
     assert ended.status == 0
@@ -102,7 +105,7 @@ def test_offline_compares_policies_over_rounds(
 
 def test_single_compares_all_policies_unless_told(bench: Bench, texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_cli, "measure_single", lambda *_: Single(Bulk(1.0, 2, 3), LATENCY))
-    monkeypatch.setattr(bench_cli, "_catalogue", lambda _: "catalogue")
+    monkeypatch.setattr(bench_cli, "load_here", lambda _: "catalogue")
     ended = bench("single", texts, "--rounds", 1)
     assert rows(ended.out) == [[p, "10", "20", "30", "2", "3"] for p in bench_cli.POLICIES.split(",")]
 
@@ -129,10 +132,10 @@ def test_a_server_is_started_for_each_policy_and_each_round_has_its_seed(
 ) -> None:
     asked: list[tuple[str, int, float, int]] = []
 
-    def find(target: Target, load: Load, bound_ms: float, _: object) -> Any:
-        asked.append((target.url, load.seed, bound_ms, load.traffic.documents_one_in))
+    def find(target: Target, workload: Workload, bound_ms: float, _: object) -> Any:
+        asked.append((target.url, workload.seed, bound_ms, workload.traffic.documents_one_in))
         saturation = Saturation(9, {OK: 9}, LATENCY, None, None, None, None)
-        return bench_cli.Capacity(8, trial(load, 8), trial(load, 4), saturation, [trial(load, 8)])
+        return bench_cli.Capacity(8, trial(workload, 8), trial(workload, 4), saturation, [trial(workload, 8)])
 
     monkeypatch.setattr(bench_cli, "find_capacity", find)
     options = ["--policies", "static,one-by-one", "--rounds", 2, "--seed", 5, "--documents-one-in", 20]
@@ -151,7 +154,7 @@ def test_mixed_compares_policies_at_each_rate(
 ) -> None:
     warmed: list[Target] = []
     monkeypatch.setattr(bench_cli, "warm_up", lambda target, _: warmed.append(target))
-    monkeypatch.setattr(bench_cli, "measure_load", lambda _, load, rate: trial(load, rate))
+    monkeypatch.setattr(bench_cli, "measure_load", lambda _, workload, rate: trial(workload, rate))
     ended = bench("mixed", texts, "--policies", "static,in-flight", "--rates", "2,4.5", "--rounds", 3, "--seed", 7)
     assert ended.status == 0, ended.err
     assert len(warmed) == len(served) == 6
@@ -173,7 +176,7 @@ def test_mixed_takes_half_of_what_the_first_policy_does_at_most_unless_told(
         bench_cli, "saturate", lambda target, _: saturation._replace(requests_per_second=done[target.url])
     )
     monkeypatch.setattr(bench_cli, "warm_up", lambda *_: None)
-    monkeypatch.setattr(bench_cli, "measure_load", lambda _, load, rate: trial(load, rate))
+    monkeypatch.setattr(bench_cli, "measure_load", lambda _, workload, rate: trial(workload, rate))
     ended = bench("mixed", texts, "--policies", "static,in-flight", "--rounds", 1)
     assert [row[0] for row in rows(ended.out)] == ["static at 4.5/s", "in-flight at 4.5/s"]
 
@@ -185,17 +188,28 @@ def test_memory_is_reported_as_it_grows(
         service.metrics = "process_resident_memory_bytes 1e8\n"
 
         @contextmanager
-        def pretend(_: Path, policy: str) -> Iterator[Target]:
-            assert policy == "static"
+        def pretend(settings: Settings) -> Iterator[Target]:
+            assert settings.policy == "static"
             yield Target(service.url, None)
 
-        monkeypatch.setattr(bench_cli, "served", pretend)
+        monkeypatch.setattr(choices, "served", pretend)
         options = ["--policy", "static", "--requests", 25, "--every", 10, "--json", tmp_path / "out"]
         ended = bench("memory", texts, *options)
     assert ended.status == 0, ended.err
     assert [row[0] for row in rows(ended.out)] == ["10", "20", "25"]
     assert [line.split(" requests")[0].strip() for line in ended.err.splitlines()] == ["10", "20", "25"]
-    assert json.loads((tmp_path / "out").read_text())["results"]["statuses"] == {"200": 25}
+    written = json.loads((tmp_path / "out").read_text())
+    assert written["results"]["statuses"] == {"200": 25}
+    assert written["settings"]["static"]["dtype"] == "int8"  # as the service says
+
+
+@pytest.mark.parametrize("command", ["offline", "single", "server", "mixed"])
+def test_help_names_every_policy_in_a_narrow_terminal_too(
+    command: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    words = re.split(r"[\s,│]+", bench(command, "--help").out)
+    assert set(bench_cli.POLICIES.split(",")) <= set(words)
 
 
 @pytest.mark.parametrize("command", ["offline", "single", "server", "mixed", "memory"])
@@ -204,6 +218,8 @@ def test_memory_is_reported_as_it_grows(
     [
         (["--from", "d_"], "translate:d_:en is not a task"),
         (["--json", "nowhere/out"], "nowhere/out: there is no such folder"),
+        (["--from", "fr", "--to", "xx"], "starters: no bundle does translate:fr:xx"),
+        (["--models", "nowhere"], "nowhere: there is no such folder"),
     ],
 )
 def test_what_cannot_be_measured_is_a_sentence(

@@ -7,7 +7,7 @@ import pytest
 from service.bench import online
 from service.bench.errors import BenchError
 from service.bench.load import ClosedJob, OpenJob, Outcome, Result
-from service.bench.online import Load, Trial, find_capacity, measure_load, saturate, summarize, wait_for_rest
+from service.bench.online import Trial, Workload, find_capacity, measure_load, saturate, summarize, wait_for_rest
 from service.bench.server import Target
 from service.bench.traffic import Request, Traffic
 from tests.service.bench.stub import stub
@@ -48,7 +48,7 @@ def test_a_refusal_misses_the_bound_and_is_counted_by_its_status() -> None:
             return 503 if count in (2, 3) else 200  # the first asks whether all is quiet
 
     with stub(answer) as service:
-        trial = measure_load(Target(service.url, None), Load(TRAFFIC, 0.5, seed=1), 100)
+        trial = measure_load(Target(service.url, None), Workload(TRAFFIC, 0.5, seed=1), 100)
     assert trial.statuses == {"503": 2, "200": trial.requests - 2}
     assert trial.requests < 100
     assert (math.isfinite(trial.short.p90_ms), trial.short.p99_ms) == (True, math.inf)
@@ -56,7 +56,7 @@ def test_a_refusal_misses_the_bound_and_is_counted_by_its_status() -> None:
 
 def test_too_few_requests_to_tell_anything_are_refused() -> None:
     with pytest.raises(BenchError, match=r"0\.001 requests/s for 1 s are too few"):
-        measure_load(NOWHERE, Load(TRAFFIC, 1, seed=1), 0.001)
+        measure_load(NOWHERE, Workload(TRAFFIC, 1, seed=1), 0.001)
 
 
 def test_rest_is_waited_for_with_a_short_request() -> None:
@@ -69,7 +69,7 @@ def test_rest_is_waited_for_with_a_short_request() -> None:
 @pytest.mark.parametrize(("status", "message"), [(400, "/translate answers 400: {}"), (500, "answers 500")])
 def test_a_service_that_refuses_is_not_measured(status: int, message: str) -> None:
     with stub(lambda _: status) as service, pytest.raises(BenchError, match=message):
-        saturate(Target(service.url, None), Load(TRAFFIC, 0.1, seed=1))
+        saturate(Target(service.url, None), Workload(TRAFFIC, 0.1, seed=1))
 
 
 def test_nobody_there_is_said() -> None:
@@ -79,7 +79,7 @@ def test_nobody_there_is_said() -> None:
 
 def test_saturation_counts_answers_with_200_a_second() -> None:
     with stub() as service:
-        saturation = saturate(Target(service.url, None), Load(TRAFFIC, 0.2, seed=1))
+        saturation = saturate(Target(service.url, None), Workload(TRAFFIC, 0.2, seed=1))
     assert saturation.statuses.keys() == {"200"}
     assert saturation.requests_per_second == pytest.approx(saturation.statuses["200"] / 0.2, rel=0.5)
     assert (saturation.process_cpu_seconds, saturation.other_cpu_share) == (None, None)
@@ -110,7 +110,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> MadeUpService:
 
 def test_the_largest_load_within_the_bound_is_found_and_half_of_it_measured(made_up: MadeUpService) -> None:
     reported: list[Trial] = []
-    capacity = find_capacity(NOWHERE, Load(TRAFFIC, 100, seed=1), 250, reported.append)
+    capacity = find_capacity(NOWHERE, Workload(TRAFFIC, 100, seed=1), 250, reported.append)
     assert 36 < capacity.load < 42
     assert capacity.at_load is not None
     assert (capacity.at_load.rate, capacity.at_load.short.p99_ms) == (capacity.load, 100)
@@ -123,6 +123,6 @@ def test_the_largest_load_within_the_bound_is_found_and_half_of_it_measured(made
 
 @pytest.mark.usefixtures("made_up")
 def test_a_service_that_never_keeps_the_bound_bears_nothing() -> None:
-    capacity = find_capacity(NOWHERE, Load(TRAFFIC, 100, seed=1), 50, lambda _: None)
+    capacity = find_capacity(NOWHERE, Workload(TRAFFIC, 100, seed=1), 50, lambda _: None)
     assert (capacity.load, capacity.at_load, capacity.at_half_load) == (0, None, None)
     assert min(trial.rate for trial in capacity.tried) == 20 / 100

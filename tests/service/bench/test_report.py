@@ -10,7 +10,14 @@ from rich.table import Table
 from service.bench.figures import Summary
 from service.bench.memory import Memory, Sample
 from service.bench.online import Trial
-from service.bench.report import describe_machine, memory_table, summaries_table, trials_table, write_report
+from service.bench.report import (
+    describe_machine,
+    memory_table,
+    processor_name,
+    summaries_table,
+    trials_table,
+    write_report,
+)
 from service.bench.statistics import Percentiles, Spread
 from service.settings import Settings
 
@@ -29,6 +36,10 @@ def test_the_machine_is_described() -> None:
     machine = describe_machine()
     assert machine["cores"] == os.cpu_count()
     assert all(machine[name] for name in ("processor", "system", "python", "torch", "date"))
+
+
+def test_the_processor_has_a_name() -> None:
+    assert processor_name() == describe_machine()["processor"]
 
 
 def test_everything_is_written_and_what_is_infinite_is_null(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -15,12 +15,15 @@ from service.bench.server import (
     allow_many_connections,
     cpu_times,
     engine_counter_seconds,
+    free_port,
     get,
     metric,
     post,
     resident_bytes,
     served,
+    served_dtype,
 )
+from service.settings import Settings
 from tests.service.bench.stub import stub
 
 NOWHERE = Target("http://127.0.0.1:1", None)
@@ -59,11 +62,12 @@ def test_a_service_is_ready_with_its_policy_and_gone_afterwards(
 ) -> None:
     pretend(monkeypatch, SERVICE.format(last="ok"))
     monkeypatch.setenv("DRAGOMAN_THREADS", "1")
-    with served(tmp_path, "static") as target:
+    with served(Settings(models=tmp_path, policy="static", dtype="float32")) as target:
         settings = dict(line.split(" ", 1) for line in get(f"{target.url}/metrics")[1].splitlines())
         assert target.pid is not None
         os.kill(target.pid, 0)
     assert settings["DRAGOMAN_POLICY"] == "static"
+    assert settings["DRAGOMAN_DTYPE"] == "float32"
     assert settings["DRAGOMAN_MODELS"] == str(tmp_path)
     assert settings["DRAGOMAN_THREADS"] == "1"  # what is not the benchmark's is the environment's
     with pytest.raises(ProcessLookupError):
@@ -82,7 +86,7 @@ def test_a_service_that_does_not_become_ready_is_explained(
     script: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pretend(monkeypatch, script)
-    with pytest.raises(BenchError, match=message), served(tmp_path, "static"):
+    with pytest.raises(BenchError, match=message), served(Settings(models=tmp_path, policy="static", dtype="float32")):
         pytest.fail("it was taken for ready")
 
 
@@ -135,6 +139,18 @@ def test_metrics_are_read_by_their_whole_name_and_summed_over_labels() -> None:
         assert resident_bytes(target) == 4.2e8
         assert engine_counter_seconds(target) == 3.0
     assert metric(NOWHERE, "a_total") is None
+
+
+def test_the_type_of_number_is_that_of_the_bundle_that_does_the_task() -> None:
+    with stub() as service:
+        target = Target(service.url, None)
+        assert served_dtype(target, "translate:de:en") == "int8"
+        with pytest.raises(BenchError, match="no bundle that can be loaded does translate:en:de"):
+            served_dtype(target, "translate:en:de")
+
+
+def test_nobody_listens_on_a_free_port() -> None:
+    assert get(f"http://127.0.0.1:{free_port()}") == (0, "")
 
 
 def test_a_post_gives_the_status_whatever_it_is() -> None:
