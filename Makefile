@@ -8,7 +8,7 @@ serve: $(VENV)/installed
 	$(VENV)/bin/dragoman serve --port $(PORT)
 
 test: $(VENV)/installed-dev
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses auto
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
