@@ -14,7 +14,16 @@ import torch
 from pydantic import Field, ValidationError, model_validator
 
 from model.atomic import write_atomically
-from model.config import CardConfig, Config, DecodingConfig, DType, NetworkConfig, TaskName, describe_validation_error
+from model.config import (
+    CardConfig,
+    Config,
+    DecodingConfig,
+    DType,
+    NetworkConfig,
+    StoredIn,
+    TaskName,
+    describe_validation_error,
+)
 from model.precision import load_fastest, load_search
 from model.search import BeamSearch
 from model.tokenizer import Tokenizer, TokenizerError
@@ -55,7 +64,7 @@ class Manifest(Config):
     pieces: int = Field(ge=1)
     """Size of the vocabulary."""
     parameters: int = Field(ge=1)
-    dtype: Literal["bfloat16", "float32"]
+    dtype: StoredIn
     """Type in which the weights are stored."""
     max_source_pieces: int = Field(ge=1)
     """The longest source that is decoded in one piece, without tag and end; longer ones are split."""

@@ -156,6 +156,10 @@ DType = Literal["float32", "bfloat16", "float16", "int8"]
 """In what a network is served: float16 on a GPU only, int8 on a CPU only."""
 
 
+StoredIn = Literal["bfloat16", "int8"]
+"""In what a bundle holds the weights; int8 for matrices only, with a scale for each row."""
+
+
 class DecodingConfig(Config):
     """Beam search: what a bundle does by default, and what one request may ask for."""
 

@@ -3,6 +3,7 @@
 The folder is made beside its place and moved there, so that a bundle is whole or absent.
 """
 
+import copy
 import tempfile
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from model.bundle import (
     write_description,
 )
 from model.checkpoint import Checkpoint, load_checkpoint, restore_network
-from model.config import Recipe
+from model.config import Recipe, StoredIn
 from model.data import pad
+from model.network import Seq2Seq
 from model.step import Network
 
 TOLERANCE = 1e-4
@@ -34,9 +36,15 @@ class ExportError(ValueError):
 
 
 def export(
-    checkpoint_path: Path, folder: Path, *, version: str, replace: bool = False, recipe: Recipe | None = None
+    checkpoint_path: Path,
+    folder: Path,
+    *,
+    version: str,
+    stored_in: StoredIn = "bfloat16",
+    replace: bool = False,
+    recipe: Recipe | None = None,
 ) -> Manifest:
-    """Write the checkpoint's network as a bundle with weights in bfloat16.
+    """Write the checkpoint's network as a bundle.
 
     ``recipe`` is the checkpoint's own with [decoding] or [card] changed since; by default as it was in training.
 
@@ -51,14 +59,21 @@ def export(
         if not recipe.trains_like(checkpoint.recipe):
             raise ExportError(f"{checkpoint_path}: was trained by a recipe with other data, network or batches")
         checkpoint = checkpoint._replace(recipe=recipe)
-    network = restore_network(checkpoint).to(torch.bfloat16)
-    archive = torchscript.script(network)
+    network = restore_network(checkpoint)
+    torchscript.round_weights(network, stored_in)
+    archive = _archive(network, stored_in)
     scripted = torchscript.load(archive, torch.device("cpu"))
-    compare(network.to(torch.float32), scripted, pieces=len(checkpoint.tokenizer))
+    compare(network, scripted, pieces=len(checkpoint.tokenizer))
     contents = {NETWORK: archive, TOKENIZER: checkpoint.tokenizer.model}
     parameters = sum(p.numel() for p in network.parameters())
-    manifest = _manifest(checkpoint, version, parameters, contents)
+    manifest = _manifest(checkpoint, contents, version=version, stored_in=stored_in, parameters=parameters)
     return _write_folder(folder, contents, manifest)
+
+
+def _archive(network: Seq2Seq, stored_in: StoredIn) -> bytes:
+    if stored_in == "int8":
+        return torchscript.script_in_int8(network)
+    return torchscript.script(copy.deepcopy(network).to(torch.bfloat16))
 
 
 def compare(eager: Network, scripted: Network, *, pieces: int) -> None:
@@ -88,7 +103,9 @@ def _trace(network: Network, sources: list[list[int]], chosen: torch.Tensor) -> 
     return trace
 
 
-def _manifest(checkpoint: Checkpoint, version: str, parameters: int, contents: dict[str, bytes]) -> Manifest:
+def _manifest(
+    checkpoint: Checkpoint, contents: dict[str, bytes], *, version: str, stored_in: StoredIn, parameters: int
+) -> Manifest:
     recipe = checkpoint.recipe
     return Manifest(
         name=recipe.name,
@@ -97,7 +114,7 @@ def _manifest(checkpoint: Checkpoint, version: str, parameters: int, contents: d
         network=recipe.network,
         pieces=len(checkpoint.tokenizer),
         parameters=parameters,
-        dtype="bfloat16",
+        dtype=stored_in,
         max_source_pieces=recipe.max_source_pieces,
         decoding=recipe.decoding.model_copy(update={"max_source_pieces": None}),
         card=recipe.card,

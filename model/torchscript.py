@@ -1,8 +1,11 @@
 """TorchScript, and all that the project knows of it.
 
 PyTorch deprecates it without a date, and quantized tensors too. Their warnings, and no others, are silenced here.
+
+TorchScript has no compression of its own: what is stored in int8 travels in the archive as a file beside the code.
 """
 
+import copy
 import io
 import warnings
 from collections.abc import Iterator
@@ -10,8 +13,10 @@ from contextlib import contextmanager
 from typing import cast
 
 import torch
+from torch import Tensor, nn
 
-from model.config import DType
+from model.config import DType, StoredIn
+from model.int8 import release
 from model.network import Seq2Seq
 from model.step import Step
 
@@ -31,11 +36,51 @@ def without_deprecation_warnings() -> Iterator[None]:
         yield
 
 
-def script(network: Seq2Seq) -> bytes:
+MATRICES = "matrices.pt"
+"""In the archive: name → int8 (O, I) and the scale of each row (O, 1) of the parameters that are stored so."""
+
+STORED_LEVELS = 127
+
+
+def in_int8(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a matrix (O, I) in int8, and the scale of each row (O, 1)."""
+    scales = matrix.abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / STORED_LEVELS
+    return torch.round(matrix / scales).to(torch.int8), scales
+
+
+@torch.no_grad()
+def round_weights(network: nn.Module, stored_in: StoredIn) -> None:
+    """Round the weights to what an archive will hold."""
+    for parameter in network.parameters():
+        if stored_in == "bfloat16":
+            parameter.copy_(parameter.to(torch.bfloat16))
+        elif parameter.dim() == 2:
+            quantized, scales = in_int8(parameter)
+            parameter.copy_(quantized * scales)
+
+
+def script(network: nn.Module) -> bytes:
     """Compile the network with its weights as they are, and return the archive."""
-    archive = io.BytesIO()
     with without_deprecation_warnings():
-        torch.jit.save(torch.jit.script(network), archive)
+        return _archived(torch.jit.script(network), {})
+
+
+@torch.no_grad()
+def script_in_int8(network: nn.Module) -> bytes:
+    """Compile the network and return the archive, which holds its matrices in int8."""
+    matrices = {name: in_int8(parameter) for name, parameter in network.named_parameters() if parameter.dim() == 2}
+    with without_deprecation_warnings():
+        module = torch.jit.script(copy.deepcopy(network))
+        for name, parameter in module.named_parameters():
+            if name in matrices:
+                release(parameter)
+        return _archived(module, matrices)
+
+
+def _archived(module: torch.jit.ScriptModule, matrices: dict[str, tuple[Tensor, Tensor]]) -> bytes:
+    archive, packed = io.BytesIO(), io.BytesIO()
+    torch.save(matrices, packed)
+    torch.jit.save(module, archive, _extra_files={MATRICES: packed.getvalue()})
     return archive.getvalue()
 
 
@@ -48,8 +93,10 @@ def compiled(step: Step) -> Step:
 def load(archive: bytes, device: torch.device, dtype: DType = "float32") -> torch.jit.ScriptModule:
     """Load an archive onto the device for serving in ``dtype``; RuntimeError when it is not one."""
     with without_deprecation_warnings():
-        module = torch.jit.load(io.BytesIO(archive), map_location=device)  # type: ignore[no-untyped-call]
+        beside = {MATRICES: b""}
+        module = torch.jit.load(io.BytesIO(archive), map_location=device, _extra_files=beside)  # type: ignore[no-untyped-call]
         module.eval()
+        _restore(module, beside[MATRICES])
         if dtype != "int8":
             return module.to(getattr(torch, dtype))  # type: ignore[no-any-return]
         module.to(torch.float32)
@@ -57,3 +104,10 @@ def load(archive: bytes, device: torch.device, dtype: DType = "float32") -> torc
         with torch.no_grad():
             module.quantize()
     return module  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def _restore(module: torch.jit.ScriptModule, packed: bytes) -> None:
+    parameters = dict(module.named_parameters())
+    for name, (quantized, scales) in torch.load(io.BytesIO(packed), weights_only=True).items():
+        parameters[name].set_((quantized * scales).to(parameters[name].device))

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from model.bundle import Score, load_bundle, write_description
-from model.config import load_recipe
+from model.config import StoredIn, load_recipe
 from model.export import export as export_bundle
 from service.bench.cli import app as bench
 from service.catalogue import Catalogue, Entry, load_catalogue
@@ -147,13 +147,18 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="RUN/best.pt")],
     bundle: Annotated[Path, typer.Argument(help="Folder to make")],
     version: Annotated[str, typer.Option(help="Version that the manifest names")] = "1",
+    stored_in: Annotated[
+        StoredIn, typer.Option("--weights", help="What they are stored in; int8 takes half of the space")
+    ] = "bfloat16",
     replace: Annotated[bool, typer.Option("--replace", help="Replace the bundle that is there")] = False,
     recipe: Annotated[Path | None, typer.Option(help="Its recipe, with [decoding] or [card] changed since")] = None,
 ) -> None:
     """Export a checkpoint as a bundle; refused when the scripted network disagrees with the trained one."""
     with one_sentence_errors():
         changed = load_recipe(recipe) if recipe else None
-        manifest = export_bundle(checkpoint, bundle, version=version, replace=replace, recipe=changed)
+        manifest = export_bundle(
+            checkpoint, bundle, version=version, stored_in=stored_in, replace=replace, recipe=changed
+        )
     console.print(f"{bundle}: {manifest.name} {manifest.version}, {', '.join(map(str, manifest.tasks))}")
 
 

@@ -7,7 +7,7 @@ import torch
 from model import torchscript
 from model.bundle import NETWORK, load_bundle, load_manifest
 from model.checkpoint import CheckpointError, load_checkpoint, restore_network
-from model.config import DecodingConfig, NetworkConfig, Recipe
+from model.config import DecodingConfig, NetworkConfig, Recipe, StoredIn
 from model.data import pad
 from model.export import ExportError, compare, export
 from model.network import Seq2Seq
@@ -89,9 +89,38 @@ def test_weights_are_stored_in_bfloat16_and_served_in_float32(tiny_bundle: Path,
     torch.testing.assert_close(dict(served.named_parameters()), dict(rounded.named_parameters()), rtol=0, atol=0)
 
 
-def test_a_bundle_decodes_as_the_rounded_network_of_its_checkpoint(tiny_bundle: Path, network: Seq2Seq) -> None:
-    bundle = load_bundle(tiny_bundle, CPU, "float32")
-    rounded = network.to(torch.bfloat16).to(torch.float32)
+def test_matrices_stored_in_int8_are_served_as_they_were_but_for_half_a_step(
+    tiny_checkpoint: Path, tmp_path: Path, network: Seq2Seq
+) -> None:
+    manifest = export(tiny_checkpoint, tmp_path / "small", version="1", stored_in="int8")
+    assert manifest.dtype == "int8"
+    served = load_bundle(tmp_path / "small", CPU, "float32").search.network
+    assert isinstance(served, torch.jit.ScriptModule)
+    for name, weights in served.named_parameters():
+        before = network.get_parameter(name)
+        if weights.dim() == 2:
+            step = before.abs().amax(dim=1, keepdim=True) / 127
+            assert ((weights - before).abs() <= 0.501 * step).all()
+            assert len((weights[0] / step[0]).round().unique()) > 2
+        else:
+            assert torch.equal(weights, before)
+
+
+def test_a_bundle_stored_in_int8_takes_half_as_much() -> None:
+    wide = Seq2Seq(NetworkConfig(embedding_size=256, hidden_size=256), 300)
+    small, large = torchscript.script_in_int8(wide), torchscript.script(wide.to(torch.bfloat16))
+    assert len(small) < 0.6 * len(large)
+
+
+@pytest.mark.parametrize("stored_in", ["bfloat16", "int8"])
+def test_a_bundle_decodes_as_the_rounded_network_of_its_checkpoint(
+    stored_in: StoredIn, tiny_checkpoint: Path, tmp_path: Path, network: Seq2Seq
+) -> None:
+    export(tiny_checkpoint, tmp_path / "tiny", version="1", stored_in=stored_in)
+    bundle = load_bundle(tmp_path / "tiny", CPU, "float32")
+    rounded = copy.deepcopy(network)
+    torchscript.round_weights(rounded, stored_in)
+    assert any(not torch.equal(a, b) for a, b in zip(rounded.parameters(), network.parameters(), strict=True))
     sources = [bundle.tokenizer.encode_source(text, TRANSLATE) for text in ("Birne", "Mango Apfel Kiwi", "我")]
     decoding = bundle.manifest.decoding
     found = bundle.search.search(sources, decoding)
