@@ -16,7 +16,7 @@ def read(folder: Path) -> list[dict[str, str]]:
 def fill(folder: Path) -> TrainingLog:
     log = TrainingLog(folder, resumed_at=0)
     for step in (20, 40, 60):
-        log.add_loss(step, step / 10, 100 / step, 1234.5)
+        X
         if step > 20:
             log.add_scores(step, step / 10, {"translate:de:en": step / 3, "summarize:en": 1})
     return log
