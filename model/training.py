@@ -90,6 +90,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         network = restore_network(last) if last else Seq2Seq(recipe.network, len(self.tokenizer))
         self.taken = take(network, self.tokenizer, start) if start else None
+        self.network = network
         self.optimization = Optimization(network, config, self.fabric)
         if self.fabric.global_rank:
             torch.manual_seed(config.seed + self.fabric.global_rank)  # each drops out units of its own

@@ -9,6 +9,7 @@ import torch
 
 from model.checkpoint import CheckpointError, load_checkpoint, restore_network
 from model.config import Recipe
+from model.training import open_training
 from model.training_log import Progress, TrainingLog
 from tests.runs import Killed, kill_at, read_log, run_training, with_table
 
@@ -27,6 +28,8 @@ def straight(tiny_recipe: Recipe, tiny_corpora: Path, tmp_path_factory: pytest.T
 def assert_same_end(run: Path, straight: Path) -> None:
     ended, expected = load_checkpoint(run / "last.pt"), load_checkpoint(straight / "last.pt")
     torch.testing.assert_close(ended.network_state, expected.network_state, rtol=0, atol=0)
+    optimization = (one.training_state["optimization"] for one in (ended, expected))
+    torch.testing.assert_close(*optimization, rtol=0, atol=0)
     for key in ("step", "epoch", "batches_seen", "best", "random_states"):
         assert torch.equal(torch.as_tensor(ended.training_state[key]), torch.as_tensor(expected.training_state[key]))
     assert ended.scores == expected.scores
@@ -65,6 +68,29 @@ def test_a_training_goes_on_from_a_checkpoint_between_validations(
     assert load_checkpoint(tmp_path / "last.pt").training_state["step"] == killed_at - 1
     run_training(tiny_recipe, tiny_corpora, tmp_path, resume=True)
     assert_same_end(tmp_path, straight)
+
+
+def test_a_training_with_all_that_is_kept_between_steps_goes_on_after_it_was_stopped(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainingLog, "draw", lambda _: None)
+    recipe = with_table(
+        tiny_recipe, "training", accumulate=2, r_drop=1.0, ema_decay=0.9, source_drop=0.1, source_shuffle=3, patience=9
+    )
+    run_training(recipe, tiny_corpora, tmp_path / "straight")
+    trainer = open_training(recipe, data=tiny_corpora, run=tmp_path, resume=False, device=torch.device("cpu"))
+
+    def stop_at_40(progress: Progress) -> None:
+        if progress.step == 40:
+            trainer.stop()
+
+    trainer.train(stop_at_40)
+    assert (trainer.step, trainer.is_finished) == (40, False)
+    resumed = run_training(recipe, tiny_corpora, tmp_path, resume=True)
+    assert_same_end(tmp_path, tmp_path / "straight")
+    assert (
+        resumed.validations_since_best == load_checkpoint(tmp_path / "last.pt").training_state["validations_since_best"]
+    )
 
 
 def test_a_training_killed_again_and_again_always_has_something_to_go_on_from(

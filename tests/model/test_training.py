@@ -6,12 +6,14 @@ import torch
 
 from model.bundle import load_bundle
 from model.checkpoint import load_checkpoint
-from model.config import Recipe, Task
-from model.data import DataError
+from model.config import Recipe, RecipeError, Task
+from model.data import DataError, Example
+from model.optimization import Optimization, Update
 from model.parallel import has_bf16
 from model.search import search_all
 from model.tokenizer import Tokenizer
 from model.training import load_training_set, train_tokenizer
+from model.training_log import Progress, TrainingLog
 from tests import reversal
 from tests.reversal import Trained
 from tests.runs import Killed, kill_at, read_log, run_training, with_table
@@ -54,8 +56,7 @@ def test_a_finished_run_keeps_its_scores_its_log_and_its_curves(trained_reversal
 def test_the_best_is_kept_when_a_later_one_is_worse_even_after_a_kill(
     tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = iter([10.0, 30.0, 20.0])
-    monkeypatch.setattr("model.training.validate", lambda *_: {"summarize:en": next(scores)})
+    scores_in_turn(monkeypatch, [10.0, 30.0, 20.0])
     recipe = with_table(tiny_recipe, "training", steps=24, validate_every_steps=8)
     with pytest.raises(Killed):
         run_training(recipe, tiny_corpora, tmp_path, report=kill_at(20))
@@ -118,3 +119,116 @@ def test_the_tokenizer_follows_from_the_text(
     tiny_recipe: Recipe, tiny_corpora: Path, tiny_tokenizer: Tokenizer
 ) -> None:
     assert train_tokenizer(tiny_recipe, tiny_corpora).model == tiny_tokenizer.model
+
+
+# What ends a training before its last step, or is left out of it
+
+
+def scores_in_turn(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
+    """Give these scores to the validations that come, and draw no curves, which takes longer than tiny steps."""
+    monkeypatch.setattr(TrainingLog, "draw", lambda _: None)
+    turn = iter(scores)
+    monkeypatch.setattr("model.training.validate", lambda *_: {"summarize:en": next(turn)})
+
+
+def test_a_training_ends_once_its_patience_has_but_not_without_scores(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores_in_turn(monkeypatch, [10.0, 30.0, 20.0, 30.0, 40.0, 35.0])
+    recipe = with_table(tiny_recipe, "training", steps=42, decay_steps=0, validate_every_steps=8, patience=2)
+    trainer = run_training(recipe, tiny_corpora, tmp_path)
+    assert (trainer.step, trainer.best, trainer.is_finished) == (32, 30.0, True)
+    assert load_checkpoint(tmp_path / "last.pt").training_state["step"] == 32
+    patient = with_table(recipe, "training", patience=3)
+    assert run_training(patient, tiny_corpora, tmp_path, resume=True).best == 40.0
+
+    monkeypatch.setattr("model.training.validate", lambda *_: {})
+    assert run_training(recipe, tiny_corpora, tmp_path / "without").step == 42
+
+
+def test_the_networks_of_the_last_validations_are_kept(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores_in_turn(monkeypatch, [1.0, 2.0, 3.0, 4.0])
+    recipe = with_table(tiny_recipe, "training", steps=32, validate_every_steps=8, keep_checkpoints=2)
+    run_training(recipe, tiny_corpora, tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-24.pt", "step-32.pt"]
+    kept, last = (load_checkpoint(tmp_path / name) for name in ("step-32.pt", "last.pt"))
+    assert (kept.scores, kept.training_state) == ({"summarize:en": 4.0}, {})
+    torch.testing.assert_close(kept.network_state, last.network_state, rtol=0, atol=0)
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Let the gradient of these steps, counted from 0, not be finite."""
+    update = Optimization.update
+
+    def failing(self: Optimization, examples: list[Example], step: int) -> Update:
+        if step not in steps:
+            return update(self, examples, step)
+        handle = self.network.output_bias.register_hook(lambda gradient: gradient * float("nan"))
+        done = update(self, examples, step)
+        handle.remove()
+        return done
+
+    monkeypatch.setattr(Optimization, "update", failing)
+
+
+def test_steps_that_are_not_finite_are_counted_and_training_goes_on(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(monkeypatch, {3, 4, 25, *range(40, 60)})
+    seen: list[Progress] = []
+    recipe = with_table(tiny_recipe, "training", steps=64, max_bad_steps=21)
+    trainer = run_training(recipe, tiny_corpora, tmp_path, report=seen.append)
+    assert [(progress.step, progress.skipped) for progress in seen] == [(20, 2), (32, 1), (40, 0), (60, 20), (64, 0)]
+    assert [row["skipped"] for row in read_log(tmp_path) if row["loss"]] == ["2", "1", "0", "20", "0"]
+    assert seen[3].loss != seen[3].loss
+    assert seen[4].loss < 6.0
+    assert all(weight.isfinite().all() for weight in trainer.network.state_dict().values())
+
+
+def test_a_run_of_steps_that_are_not_finite_ends_with_the_batch_named(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(monkeypatch, set(range(2, 100)))
+    recipe = with_table(tiny_recipe, "training", max_bad_steps=5)
+    message = (
+        r"epoch 0, batch 6 \(\d+ sentences of up to \d+ source and \d+ target pieces\): "
+        r"loss or gradient is not finite, for the 5th step in a row: training\.learning_rate 0\.001 may be too high"
+    )
+    with pytest.raises(RecipeError, match=message):
+        run_training(recipe, tiny_corpora, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+    ids=["GPU", "CPU"],
+)
+def test_a_batch_that_does_not_fit_into_memory_is_named_with_the_keys_to_change(
+    error: RuntimeError, tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Optimization, "update", fail)
+    message = (
+        r"epoch 0, batch 0 \(\d+ sentences of .*\): out of memory: lower training\.batch_pieces, now 300, "
+        r"or raise training\.accumulate, now 1"
+    )
+    with pytest.raises(RecipeError, match=message):
+        run_training(tiny_recipe, tiny_corpora, tmp_path)
+
+
+def test_another_error_of_a_step_stays_what_it_is(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(Optimization, "update", fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run_training(tiny_recipe, tiny_corpora, tmp_path)
