@@ -103,6 +103,7 @@ class Trainer:
         self.bad_steps = 0
         self.scores: dict[str, float] = {}
         self.is_stopped = False
+        self._is_asked_to_stop = False
         if last:
             self._restore(last)
 
@@ -122,9 +123,9 @@ class Trainer:
         self.validations_since_best, self.bad_steps = state["validations_since_best"], state["bad_steps"]
         rank = self.fabric.global_rank
         if rank < len(state["random_states"]):  # more processes than before begin with states of their own
-            torch.set_rng_state(state["random_states"][rank])
+            torch.set_rng_state(state["random_states"][rank].clone())  # crashes on a view
             if self.device.type == "cuda" and state["cuda_random_states"] is not None:
-                torch.cuda.set_rng_state(state["cuda_random_states"][rank], self.device)
+                torch.cuda.set_rng_state(state["cuda_random_states"][rank].clone(), self.device)
 
     def checkpoint(self) -> Checkpoint:
         """Return the checkpoint of this moment, to go on from; all processes have to ask for it together."""
@@ -155,13 +156,14 @@ class Trainer:
 
     def _gathered(self, state: torch.Tensor) -> torch.Tensor:
         """Return the state of each process, (processes, size)."""
-        states = self.fabric.all_gather(state)
-        assert isinstance(states, torch.Tensor)
-        return states.view(self.fabric.world_size, -1).cpu()
+        states = torch.zeros(self.fabric.world_size, len(state), dtype=state.dtype)
+        states[self.fabric.global_rank] = state
+        gathered: torch.Tensor = self.fabric.all_reduce(states, reduce_op="sum")  # type: ignore[assignment]
+        return gathered.cpu()
 
     def stop(self) -> None:
         """Save and leave ``train`` after the step that is under way, whichever process is asked."""
-        self.is_stopped = True
+        self._is_asked_to_stop = True
 
     @property
     def is_finished(self) -> bool:
@@ -189,8 +191,7 @@ class Trainer:
                 if self.step % STEPS_A_ROW == 0 or is_validation:
                     self._note(recent, is_validation, log, report)
                     recent = Recent()
-                is_late = time.monotonic() - last_save > 60 * config.checkpoint_every_minutes
-                if self._any(is_late and self.fabric.is_global_zero) or is_validation or self.is_stopped:
+                if self._must_save(last_save) or is_validation:
                     self._save(log)
                     last_save = time.monotonic()
                 if self.is_stopped or self.is_finished:
@@ -224,12 +225,13 @@ class Trainer:
         self.batches_seen += 1
         return update
 
-    def _any(self, is_late: bool) -> bool:
-        """Agree on whether to save and whether to stop, which one process may want and all have to do together."""
-        wishes = torch.tensor([is_late, self.is_stopped], dtype=torch.float32, device=self.device)
+    def _must_save(self, last_save: float) -> bool:
+        """Agree on whether to save, and whether to stop, which one process may want and all have to do together."""
+        is_late = time.monotonic() - last_save > 60 * self.recipe.training.checkpoint_every_minutes
+        wishes = torch.tensor([is_late, self._is_asked_to_stop], dtype=torch.float32, device=self.device)
         late, stopped = self.fabric.all_reduce(wishes, reduce_op="sum").tolist()  # type: ignore[union-attr]
         self.is_stopped = stopped > 0
-        return bool(late > 0)
+        return self.is_stopped or late > 0
 
     def _note(self, recent: Recent, is_validation: bool, log: TrainingLog | None, report: Report) -> None:
         """Report and log the recent steps, after a validation where one is due."""
@@ -269,6 +271,7 @@ class Trainer:
         if log:
             save_checkpoint(self.run / "last.pt", checkpoint)
             log.draw()
+        self.fabric.barrier()
 
 
 def open_training(

@@ -220,3 +220,7 @@ def _table(scores: list[Score]) -> Table:
             if isinstance(value, float):
                 table.add_row(str(score.task), score.test, str(score.pairs), score.dtype, metric, f"{value:.1f}")
     return table
+
+
+if __name__ == "__main__":
+    app()

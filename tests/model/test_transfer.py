@@ -9,7 +9,7 @@ from model.checkpoint import CheckpointError, load_checkpoint
 from model.config import Recipe, RecipeError
 from model.network import Seq2Seq
 from model.tokenizer import Tokenizer
-from model.training import open_training, train_tokenizer
+from model.training import open_training
 from model.transfer import Taken, load_start, suits, take
 from tests import reversal
 from tests.reversal import Trained
@@ -136,7 +136,7 @@ def test_what_cannot_be_started_from_is_refused_before_anything_is_made(
     run = tmp_path / "run"
     (tmp_path / "empty").mkdir()
     for start, error in ((tmp_path / "none.pt", CheckpointError), (tmp_path / "empty", BundleError)):
-        with pytest.raises(error, match="No such file|missing"):
+        with pytest.raises(error, match=r"No such file|missing"):
             run_training(tiny_recipe, tiny_corpora, run, start=start)
     assert not run.exists()
     run.mkdir()
