@@ -6,7 +6,6 @@ What is kept in a run's folder: ``last.pt`` to go on from, ``best.pt`` to export
 import time
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import NamedTuple
 
 import torch
@@ -14,13 +13,14 @@ from torch import nn
 
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
 from model.config import Recipe, Task, TrainingConfig
-from model.data import Batch, DataError, Pair, TrainingSet, corpus_pairs
+from model.data import Batch, Pair, collate, corpus_pairs
 from model.evaluation import headline, score
 from model.network import Seq2Seq
 from model.precision import available
 from model.search import BeamSearch, search_all
 from model.tokenizer import PAD, Tokenizer
 from model.training_log import TrainingLog
+from model.training_set import open_training_set
 
 
 class Progress(NamedTuple):
@@ -47,16 +47,6 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 def has_bf16(device: torch.device) -> bool:
     """Say whether it is a processor with instructions for bfloat16; without them oneDNN has no LSTM in it at all."""
     return device.type == "cpu" and "bfloat16" in available(device)
-
-
-def load_training_set(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> TrainingSet:
-    """Read and tokenize all training pairs of the recipe; DataError when none is fit for training."""
-    training_set = TrainingSet(tokenizer, recipe.filter)
-    for corpus in recipe.corpus:
-        training_set.add(corpus_pairs(corpus, corpus.train, folder), corpus.repeat)
-    if not training_set.examples:
-        raise DataError(f"{recipe.name}: no pair is fit for training; dropped: {dict(training_set.dropped)}")
-    return training_set
 
 
 def load_dev_set(recipe: Recipe, folder: Path) -> dict[Task, list[Pair]]:
@@ -100,7 +90,7 @@ class Trainer:
         if last and not recipe.trains_like(last.recipe):
             raise CheckpointError(f"{run / 'last.pt'}: was trained by a recipe with other data, network or batches")
         self.tokenizer = last.tokenizer if last else train_tokenizer(recipe, data)
-        self.training_set = load_training_set(recipe, self.tokenizer, data)
+        self.training_set = open_training_set(recipe, self.tokenizer, texts=data, cache=run / "cache")
         self.dev_set = load_dev_set(recipe, data)
         network = restore_network(last) if last else Seq2Seq(recipe.network, len(self.tokenizer))
         self.network = network.to(device)
@@ -151,15 +141,11 @@ class Trainer:
         loss_sum, pieces, recent_loss = 0.0, 0, float("nan")
         since_log = last_save = time.monotonic()
         while self.step < config.steps:
-            batches = self.training_set.epoch(self.epoch, config)
-            for number in range(self.batches_seen, len(batches)):
-                # The segmentations of a batch follow from its place alone, so a resumed run draws the same.
-                random = Random(f"{config.seed} {self.epoch} {number}")
-                batch = self.training_set.batch(batches[number], config, random)
-                batch_loss, batch_pieces = self._update(batch)
+            for examples in self.training_set.batches(self.epoch, config, start=self.batches_seen):
+                batch_loss, batch_pieces = self._update(collate(examples, config.length_multiple))
                 loss_sum, pieces = loss_sum + batch_loss, pieces + batch_pieces
                 self.step += 1
-                self.batches_seen = number + 1
+                self.batches_seen += 1
                 is_validation = self.step % config.validate_every_steps == 0 or self.step == config.steps
                 if self.step % 20 == 0 or is_validation:
                     now = time.monotonic()

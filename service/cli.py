@@ -127,7 +127,7 @@ def train(
             torch.set_num_threads(settings.threads)
         console.print(f"reading {data}")
         trainer = open_training(followed, data=data, run=folder, resume=resume, device=choose_device(settings))
-        console.print(f"{len(trainer.training_set.examples)} pairs; dropped: {dict(trainer.training_set.dropped)}")
+        console.print(f"{len(trainer.training_set)} pairs; dropped: {trainer.training_set.dropped}")
         on_terminal = sys.stderr.isatty()
         with _progress_bar(disable=not on_terminal) as progress:
             bar = progress.add_task("training", total=followed.training.steps)
