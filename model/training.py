@@ -1,6 +1,7 @@
 """Train a network by its recipe, and validate it through the search that serves it.
 
-What is kept in a run's folder: ``last.pt`` to go on from, ``best.pt`` to export, ``log.csv`` and ``curves.png``.
+What is kept in a run's folder: ``last.pt`` to go on from, ``best.pt`` to export, ``log.csv`` and ``curves.png``, and
+the text in pieces under ``cache``.
 """
 
 import time
