@@ -130,6 +130,8 @@ class TrainingConfig(Config):
     """In how many parts each process works through its share of a batch: less memory for the same steps."""
     length_multiple: int = Field(8, ge=1)
     """Lengths are padded to a multiple of this: oneDNN keeps one primitive for each shape it meets."""
+    window_pairs: int = Field(1_000_000, ge=1)
+    """Pairs that are shuffled together and held in memory, some 150 bytes each; a smaller corpus is one window."""
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(400, ge=1)
     decay_steps: int = Field(4_000, ge=0)
@@ -245,7 +247,7 @@ class Recipe(Config):
         Steps and rates may change, and what only matters once the network is trained: [decoding] and [card].
         """
         free = {"training", "decoding", "card"}
-        order = {"seed", "batch_pieces", "length_multiple"}
+        order = {"seed", "batch_pieces", "length_multiple", "window_pairs"}
         same_data = self.model_dump(exclude=free) == other.model_dump(exclude=free)
         return same_data and self.training.model_dump(include=order) == other.training.model_dump(include=order)
 

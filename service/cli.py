@@ -142,7 +142,7 @@ def train(
         trainer = open_training(
             followed, data=data, run=folder, resume=resume, device=choose_device(settings), start=start
         )
-        speaker.print(f"{len(trainer.training_set.examples)} pairs; dropped: {dict(trainer.training_set.dropped)}")
+        speaker.print(f"{len(trainer.training_set)} pairs; dropped: {trainer.training_set.dropped}")
         if trainer.taken:
             speaker.print(f"started from {start}: {trainer.taken}")
         on_terminal = sys.stderr.isatty() and is_first

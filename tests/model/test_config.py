@@ -130,3 +130,8 @@ def test_a_recipe_survives_json(tiny_recipe: Recipe) -> None:
 def test_a_recipe_cannot_be_changed(tiny_recipe: Recipe) -> None:
     with pytest.raises(ValidationError, match="frozen"):
         tiny_recipe.network.dropout = 0.5  # type: ignore[misc]
+
+
+def test_a_training_does_not_go_on_with_other_windows(tmp_path: Path) -> None:
+    recipe = load(tmp_path, MINIMAL)
+    assert not recipe.trains_like(load(tmp_path, MINIMAL + "[training]\nwindow_pairs = 500_000"))

@@ -1,26 +1,22 @@
 import gzip
 import lzma
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
 import pytest
-import torch
 
-from model.config import CorpusConfig, FilterConfig, Task, TrainingConfig
+from model.config import CorpusConfig, FilterConfig, Task
 from model.data import (
     DataError,
     Example,
     Pair,
-    TrainingSet,
     collate,
     corpus_pairs,
     pad,
     read_rows,
-    tokenize_pair,
+    tokenize_pairs,
 )
-from model.tokenizer import END, PAD, START, Tokenizer, normalize
+from model.tokenizer import END, PAD, START, Tokenizer
 from tests.reversal import TRANSLATE, random_sentences, translation
 
 ROWS = [["Äpfel", "apples"], ["zwei\x85Zeilen\u2028hier", "two"], ["ein\rWagen", "car", "another reference"]]
@@ -94,6 +90,11 @@ def test_each_row_serves_each_task_in_its_direction(tmp_path: Path) -> None:
     ]
 
 
+def tokenize_pair(pair: Pair, tokenizer: Tokenizer, limits: FilterConfig) -> Example | str:
+    (example,) = tokenize_pairs([pair], tokenizer, limits)
+    return example
+
+
 def words(count: int) -> str:
     """Return a text of as many pieces."""
     return " ".join(["Birne"] * count)
@@ -140,57 +141,15 @@ def test_cut_keeps_the_beginning_of_an_overlong_source(tiny_tokenizer: Tokenizer
     assert tiny_tokenizer.pieces(example.source) == [TRANSLATE.tag, "▁Apfel", "▁Birne", "▁Mango", "</s>"]
 
 
-@pytest.fixture
-def training_set(tiny_tokenizer: Tokenizer) -> TrainingSet:
-    training_set = TrainingSet(tiny_tokenizer, FilterConfig())
-    training_set.add((Pair(TRANSLATE, s, translation(s)) for s in random_sentences(150, 0)), 1)
-    return training_set
-
-
-def test_a_training_set_counts_what_it_drops_and_repeats_what_it_keeps(tiny_tokenizer: Tokenizer) -> None:
-    training_set = TrainingSet(tiny_tokenizer, FilterConfig(max_source_pieces=2))
-    good, empty, long = (Pair(TRANSLATE, source, "Apfel") for source in ("Birne", "", words(3)))
-    training_set.add(iter([good, empty, long, empty]), 3)
-    assert training_set.dropped == {"empty": 2, "too long": 1}
-    assert training_set.pairs == [good] * 3
-    assert len(training_set.examples) == 3
-
-
-CONFIG = TrainingConfig(batch_pieces=120, length_multiple=2, seed=3)
-
-
-def test_an_epoch_has_every_example_once(training_set: TrainingSet) -> None:
-    for number in range(3):
-        counts = Counter(i for batch in training_set.epoch(number, CONFIG) for i in batch)
-        assert counts == Counter(range(150))
-
-
-def test_an_epoch_follows_from_seed_and_number_alone(training_set: TrainingSet) -> None:
-    first = training_set.epoch(0, CONFIG)
-    assert training_set.epoch(0, CONFIG) == first
-    assert training_set.epoch(1, CONFIG) != first
-    assert training_set.epoch(0, CONFIG.model_copy(update={"seed": 4})) != first
-
-
-def test_another_epoch_puts_other_examples_together(training_set: TrainingSet) -> None:
-    first, second = ({frozenset(batch) for batch in training_set.epoch(number, CONFIG)} for number in range(2))
-    assert len(first & second) < len(first) / 2
-
-
-@pytest.mark.parametrize("multiple", [1, 2, 4])
-def test_batches_keep_to_the_budget_and_hold_like_lengths(training_set: TrainingSet, multiple: int) -> None:
-    config = CONFIG.model_copy(update={"length_multiple": multiple})
-    for indices in training_set.epoch(0, config):
-        batch = training_set.batch(indices, config, Random(0))
-        assert batch.source.numel() + batch.target_inputs.numel() <= config.batch_pieces
-        for padded, end in ((batch.source, END), (batch.target_outputs, END)):
-            padding = padded.size(1) - (padded == end).int().argmax(dim=1) - 1
-            assert padding.max() < multiple
-
-
-def test_an_example_beyond_the_budget_is_a_batch_by_itself(training_set: TrainingSet) -> None:
-    batches = training_set.epoch(0, CONFIG.model_copy(update={"batch_pieces": 1}))
-    assert sorted(batches) == [[i] for i in range(150)]
+def test_pairs_come_in_order_however_many_are_tokenized_at_once(
+    tiny_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [Pair(TRANSLATE, source, translation(source)) for source in [*random_sentences(10, 0), ""]]
+    expected = [tokenize_pair(pair, tiny_tokenizer, FilterConfig()) for pair in pairs]
+    assert expected[10] == "empty"
+    for size in (1, 3, 11, 12):
+        monkeypatch.setattr("model.data.PAIRS_AT_ONCE", size)
+        assert list(tokenize_pairs(iter(pairs), tiny_tokenizer, FilterConfig())) == expected
 
 
 def test_collate_pads_and_shifts_the_target() -> None:
@@ -204,36 +163,3 @@ def test_collate_pads_and_shifts_the_target() -> None:
 @pytest.mark.parametrize(("multiple", "width"), [(1, 3), (2, 4), (3, 3), (8, 8)])
 def test_pad_rounds_the_width_up(multiple: int, width: int) -> None:
     assert pad([[1, 2, 3], [1]], multiple).shape == (2, width)
-
-
-def test_without_sampling_a_batch_has_the_best_segmentations(training_set: TrainingSet) -> None:
-    batch = training_set.batch([3, 4], CONFIG, Random(0))
-    expected = collate([training_set.examples[3], training_set.examples[4]], CONFIG.length_multiple)
-    assert all(torch.equal(one, other) for one, other in zip(batch, expected, strict=True))
-
-
-def test_sampling_changes_the_segmentation_by_the_random_alone_and_never_the_text(training_set: TrainingSet) -> None:
-    config = CONFIG.model_copy(update={"sampling_alpha": 0.1})
-
-    def draw(seed: int) -> list[list[list[int]]]:
-        return [tensor.tolist() for tensor in training_set.batch(range(20), config, Random(seed))[:2:1]]
-
-    assert draw(1) == draw(1)
-    assert draw(1) != draw(2)
-    batch = training_set.batch(range(20), config, Random(1))
-    tokenizer = training_set.tokenizer
-    for i in range(20):
-        assert tokenizer.pieces(batch.source[i].tolist())[0] == TRANSLATE.tag
-        assert batch.source[i, batch.lengths[i] - 1] == END
-        assert tokenizer.decode(batch.source[i].tolist()) == normalize(training_set.pairs[i].source)
-        assert tokenizer.decode(batch.target_outputs[i].tolist()) == normalize(training_set.pairs[i].target)
-
-
-def test_a_sampled_segmentation_never_exceeds_the_limits(tiny_tokenizer: Tokenizer) -> None:
-    training_set = TrainingSet(tiny_tokenizer, FilterConfig(max_source_pieces=3, max_target_pieces=4))
-    training_set.add(iter([Pair(TRANSLATE, words(3), words(4))]), 1)
-    config = CONFIG.model_copy(update={"sampling_alpha": 0.01, "length_multiple": 1})
-    for seed in range(10):
-        batch = training_set.batch([0], config, Random(seed))
-        assert batch.source.shape == batch.target_inputs.shape == (1, 5)
-        assert batch.source[0, -1] == END

@@ -107,7 +107,7 @@ def test_a_training_killed_again_and_again_always_has_something_to_go_on_from(
         restore_network(load_checkpoint(tmp_path / "best.pt"))
     run_training(tiny_recipe, tiny_corpora, tmp_path, resume=True)
     assert_same_end(tmp_path, straight)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "curves.png", "last.pt", "log.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "cache", "curves.png", "last.pt", "log.csv"]
 
 
 def test_a_finished_training_resumes_to_nothing_or_to_more_steps(

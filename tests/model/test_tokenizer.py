@@ -33,6 +33,11 @@ def test_no_text_encodes_to_a_special_piece(tiny_tokenizer: Tokenizer, text: str
     assert not set(tiny_tokenizer.encode(text)) & set(tiny_tokenizer.special_ids)
 
 
+def test_texts_encoded_together_are_encoded_as_each_alone(tiny_tokenizer: Tokenizer) -> None:
+    assert tiny_tokenizer.encode_all(ODD_TEXTS) == [tiny_tokenizer.encode(text) for text in ODD_TEXTS]
+    assert tiny_tokenizer.encode_all([]) == []
+
+
 def test_normalization_composes_and_joins_white_space_and_keeps_full_width_punctuation() -> None:
     assert normalize(" e\u0301\u3000 a\r\n，") == "é a ，"
 

@@ -12,7 +12,7 @@ from model.optimization import Optimization, Update
 from model.parallel import has_bf16
 from model.search import search_all
 from model.tokenizer import Tokenizer
-from model.training import load_training_set, train_tokenizer
+from model.training import train_tokenizer
 from model.training_log import Progress, TrainingLog
 from tests import reversal
 from tests.reversal import Trained
@@ -87,15 +87,6 @@ def test_bf16_learns_what_float32_learns(tiny_recipe: Recipe, tiny_corpora: Path
     assert seen[:3] != seen[3:]
     weights = load_checkpoint(tmp_path / "True" / "last.pt").network_state.values()
     assert {weight.dtype for weight in weights} == {torch.float32}
-
-
-def test_data_without_a_fit_pair_is_refused_with_the_reasons(
-    tiny_recipe: Recipe, tiny_tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    for kind in ("translate", "summarize"):
-        (tmp_path / f"train.{kind}.tsv").write_text("\tApfel\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"no pair is fit for training; dropped: \{'empty': 2\}"):
-        load_training_set(tiny_recipe, tiny_tokenizer, tmp_path)
 
 
 def test_data_that_is_missing_is_refused_before_anything_is_trained(tiny_recipe: Recipe, tmp_path: Path) -> None:

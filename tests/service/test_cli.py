@@ -298,7 +298,8 @@ def test_training_leaves_a_checkpoint_that_exports_and_translates(
     assert trained.err.startswith(f"reading {tiny_corpora}\n400 pairs; dropped: {{}}\nstep 3/3  loss ")
     assert "best checkpoint: runs/tiny/best.pt" in trained.err
     assert "\x1b" not in trained.err  # a bar is for terminals
-    assert {file.name for file in (tmp_path / "runs/tiny").iterdir()} == {"best.pt", "last.pt", "log.csv", "curves.png"}
+    kept = {"best.pt", "last.pt", "log.csv", "curves.png", "cache"}
+    assert {file.name for file in (tmp_path / "runs/tiny").iterdir()} == kept
     assert dragoman("export", "runs/tiny/best.pt", "models/tiny").status == 0
     assert translate(dragoman, tmp_path / "models", b"1\nApfel\n").status == 0
 

@@ -1,0 +1,127 @@
+"""The pairs of a recipe as batches, epoch by epoch, with one window of them in memory.
+
+Blocks of neighbours come in an order shuffled anew for each epoch; so many as make up a window are shuffled together,
+pair by pair, and put into batches of like length. All of it follows from seed and epoch alone, so that a resumed run
+needs only to know how many batches it has seen.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.cache import Cache, cache_key, find_cache, write_cache
+from model.config import FilterConfig, Recipe, TrainingConfig
+from model.data import DataError, Example, corpus_pairs, tokenize_pairs
+from model.tokenizer import END, Tokenizer
+
+BLOCK_PAIRS = 1_000
+"""Neighbours that are read together: few enough that a window has many blocks, enough to read a disk at its speed."""
+
+
+class TrainingSet:
+    """All pairs of a cache, those of each corpus as often as it is repeated.
+
+    ``dropped`` counts, by reason, those that were unfit for training.
+    """
+
+    def __init__(self, cache: Cache, repeats: Sequence[int], tokenizer: Tokenizer, limits: FilterConfig) -> None:
+        self.tokenizer = tokenizer
+        self.limits = limits
+        self.dropped = cache.manifest.dropped
+        self._cache = cache
+        blocks: list[tuple[int, int]] = []
+        first = 0
+        for pairs, repeat in zip(cache.manifest.corpora, repeats, strict=True):
+            end = first + pairs
+            blocks += repeat * [(start, min(start + BLOCK_PAIRS, end)) for start in range(first, end, BLOCK_PAIRS)]
+            first = end
+        self._blocks = np.array(blocks, np.int64).reshape(-1, 2)
+
+    def __len__(self) -> int:
+        """Return the pairs of an epoch."""
+        return int(np.diff(self._blocks).sum())
+
+    def batches(self, epoch: int, config: TrainingConfig, start: int = 0) -> Iterator[list[Example]]:
+        """Yield the epoch's batches from number ``start`` on, each as an epoch from its beginning has it.
+
+        Segmentations are sampled anew when the recipe asks for it.
+        """
+        generator = np.random.default_rng(Random(f"{config.seed} {epoch}").getrandbits(128))
+        blocks = generator.permutation(self._blocks)
+        first = 0  # the number of a window's first batch
+        for window in np.array_split(blocks, min(len(blocks), -(-len(self) // config.window_pairs))):
+            lengths = self._cache.lengths(window)
+            plan = plan_batches(lengths, config, generator)
+            if start < first + len(plan):
+                pieces, bounds = self._cache.pieces(window), np.concatenate(([0], np.cumsum(lengths)))
+                for number in range(max(start, first), first + len(plan)):
+                    batch = _examples(pieces, bounds, plan[number - first])
+                    # What is drawn follows from the batch's place alone, so that a resumed run draws the same.
+                    random = Random(f"{config.seed} {epoch} {number}")
+                    yield self._sample(batch, config, random) if config.sampling_alpha else batch
+            first += len(plan)
+
+    def _sample(self, batch: list[Example], config: TrainingConfig, random: Random) -> list[Example]:
+        def sample(pieces: list[int], limit: int) -> list[int]:
+            text = self.tokenizer.decode(pieces)
+            sampled = self.tokenizer.sample(
+                text, alpha=config.sampling_alpha, candidates=config.sampling_candidates, random=random
+            )
+            return sampled[:limit]  # it may be much longer than the best one, and the batch was made for that
+
+        return [
+            Example(
+                [tag, *sample(source, self.limits.max_source_pieces), END],
+                sample(target, self.limits.max_target_pieces),
+            )
+            for (tag, *source, _), target in batch
+        ]
+
+
+def plan_batches(
+    lengths: NDArray[np.int64], config: TrainingConfig, generator: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Return each batch as rows of ``lengths`` (source, target): like lengths together, batches in random order."""
+    multiple = config.length_multiple
+    positions = lengths + np.array([0, 1])  # a target has its end besides
+    padded = -(-positions // multiple) * multiple
+    buckets = padded @ (padded.max() + 1, 1)
+    order = generator.permutation(len(buckets))
+    order = order[np.argsort(buckets[order], kind="stable")]
+    batches = []
+    for members in np.split(order, np.flatnonzero(np.diff(buckets[order])) + 1):
+        size = max(1, config.batch_pieces // int(padded[members[0]].sum()))
+        size = size - size % 8 if size > 8 else size  # few batch sizes, few primitives
+        batches += [members[i : i + size] for i in range(0, len(members), size)]
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def _examples(pieces: NDArray[np.integer], bounds: NDArray[np.int64], members: NDArray[np.int64]) -> list[Example]:
+    return [
+        Example(pieces[first:middle].tolist(), pieces[middle:end].tolist())
+        for first, middle, end in bounds[2 * members[:, None] + np.arange(3)].tolist()
+    ]
+
+
+def open_training_set(recipe: Recipe, tokenizer: Tokenizer, *, texts: Path, cache: Path) -> TrainingSet:
+    """Read the recipe's pairs from folder ``cache``, where they are put first if their text is new to it.
+
+    DataError when a text cannot be read, and when no pair is fit for training.
+    """
+    key = cache_key(recipe.corpus, recipe.filter, tokenizer, texts)
+    found = find_cache(cache, key) or write_cache(
+        cache,
+        key,
+        (
+            tokenize_pairs(corpus_pairs(corpus, corpus.train, texts), tokenizer, recipe.filter)
+            for corpus in recipe.corpus
+        ),
+        vocabulary_size=len(tokenizer),
+    )
+    training_set = TrainingSet(found, [corpus.repeat for corpus in recipe.corpus], tokenizer, recipe.filter)
+    if not len(training_set):
+        raise DataError(f"{recipe.name}: no pair is fit for training; dropped: {training_set.dropped}")
+    return training_set
