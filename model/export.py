@@ -1,9 +1,10 @@
-"""Checkpoint → bundle: round the weights, script the network, compare with eager, write the folder.
+"""Checkpoints → bundle: round the weights, script the network, compare with eager, write the folder.
 
 The folder is made beside its place and moved there, so that a bundle is whole or absent.
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,9 +19,10 @@ from model.bundle import (
     checksum,
     write_description,
 )
-from model.checkpoint import Checkpoint, load_checkpoint, restore_network
+from model.checkpoint import load_checkpoint, restore_network
 from model.config import Recipe
 from model.data import pad
+from model.ensemble import Ensemble
 from model.step import Network
 
 TOLERANCE = 1e-4
@@ -30,34 +32,52 @@ COMPARED_STEPS = 8
 
 
 class ExportError(ValueError):
-    """A checkpoint that must not become a bundle."""
+    """Checkpoints that must not become a bundle."""
 
 
 def export(
-    checkpoint_path: Path, folder: Path, *, version: str, replace: bool = False, recipe: Recipe | None = None
+    paths: Sequence[Path], folder: Path, *, version: str, replace: bool = False, recipe: Recipe | None = None
 ) -> Manifest:
-    """Write the checkpoint's network as a bundle with weights in bfloat16.
+    """Write the network of a checkpoint as a bundle with weights in bfloat16, or those of several as an ensemble.
 
-    ``recipe`` is the checkpoint's own with [decoding] or [card] changed since; by default as it was in training.
+    The first one's recipe gives name, card and decoding; ``recipe`` is it with [decoding] or [card] changed since, by
+    default as it was in training.
 
-    CheckpointError for a checkpoint that cannot be read; ExportError when the folder is in the way, and when the
-    scripted network does not compute what the eager one does.
+    CheckpointError for a checkpoint that cannot be read; ExportError when the folder is in the way, when checkpoints
+    differ in tasks or tokenizer, and when the scripted network does not compute what the eager one does.
     """
     if folder.exists() and not (replace and (folder / MANIFEST).exists()):
         what = "exists: name another folder, or say --replace" if not replace else "is there and is not a bundle"
         raise ExportError(f"{folder} {what}")
-    checkpoint = load_checkpoint(checkpoint_path)
-    if recipe:
-        if not recipe.trains_like(checkpoint.recipe):
-            raise ExportError(f"{checkpoint_path}: was trained by a recipe with other data, network or batches")
-        checkpoint = checkpoint._replace(recipe=recipe)
-    network = restore_network(checkpoint).to(torch.bfloat16)
+    checkpoints = [load_checkpoint(path) for path in paths]
+    first = checkpoints[0]
+    for path, other in zip(paths[1:], checkpoints[1:], strict=True):
+        if other.tokenizer.model != first.tokenizer.model:
+            raise ExportError(f"{path}: has another tokenizer than {paths[0]}: they cannot decode as one")
+        if other.recipe.tasks != first.recipe.tasks:
+            raise ExportError(f"{path}: was trained for other tasks than {paths[0]}: they cannot decode as one")
+    if recipe and not recipe.trains_like(first.recipe):
+        raise ExportError(f"{paths[0]}: was trained by a recipe with other data, network or batches")
+    networks = [restore_network(checkpoint) for checkpoint in checkpoints]
+    network = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(torch.bfloat16)
     archive = torchscript.script(network)
     scripted = torchscript.load(archive, torch.device("cpu"))
-    compare(network.to(torch.float32), scripted, pieces=len(checkpoint.tokenizer))
-    contents = {NETWORK: archive, TOKENIZER: checkpoint.tokenizer.model}
-    parameters = sum(p.numel() for p in network.parameters())
-    manifest = _manifest(checkpoint, version, parameters, contents)
+    compare(network.to(torch.float32), scripted, pieces=len(first.tokenizer))
+    contents = {NETWORK: archive, TOKENIZER: first.tokenizer.model}
+    recipe = recipe or first.recipe
+    manifest = Manifest(
+        name=recipe.name,
+        version=version,
+        tasks=recipe.tasks,
+        networks=[checkpoint.recipe.network for checkpoint in checkpoints],
+        pieces=len(first.tokenizer),
+        parameters=sum(p.numel() for p in network.parameters()),
+        dtype="bfloat16",
+        max_source_pieces=recipe.max_source_pieces,
+        decoding=recipe.decoding.model_copy(update={"max_source_pieces": None}),
+        card=recipe.card,
+        files={CARD: "", **{name: checksum(content) for name, content in contents.items()}},
+    )
     return _write_folder(folder, contents, manifest)
 
 
@@ -86,23 +106,6 @@ def _trace(network: Network, sources: list[list[int]], chosen: torch.Tensor) -> 
         logits, state, weights = network.decode_step(pieces.flatten(), state, memory, mask, places, rows)
         trace += [torch.log_softmax(logits, dim=-1), weights]
     return trace
-
-
-def _manifest(checkpoint: Checkpoint, version: str, parameters: int, contents: dict[str, bytes]) -> Manifest:
-    recipe = checkpoint.recipe
-    return Manifest(
-        name=recipe.name,
-        version=version,
-        tasks=recipe.tasks,
-        network=recipe.network,
-        pieces=len(checkpoint.tokenizer),
-        parameters=parameters,
-        dtype="bfloat16",
-        max_source_pieces=recipe.max_source_pieces,
-        decoding=recipe.decoding.model_copy(update={"max_source_pieces": None}),
-        card=recipe.card,
-        files={CARD: "", **{name: checksum(content) for name, content in contents.items()}},
-    )
 
 
 def _write_folder(folder: Path, contents: dict[str, bytes], manifest: Manifest) -> Manifest:

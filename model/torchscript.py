@@ -12,12 +12,14 @@ from typing import cast
 import torch
 
 from model.config import DType
+from model.ensemble import Ensemble
 from model.network import Seq2Seq
 from model.step import Step
 
 # forward is exported by itself; the methods that a search and a loader call have to be marked.
-for method in (Seq2Seq.encode, Seq2Seq.decode_step, Seq2Seq.quantize):
-    torch.jit.export(method)
+for kind in (Seq2Seq, Ensemble):
+    for method in (kind.encode, kind.decode_step, kind.quantize):
+        torch.jit.export(method)
 
 
 @contextmanager
@@ -31,7 +33,7 @@ def without_deprecation_warnings() -> Iterator[None]:
         yield
 
 
-def script(network: Seq2Seq) -> bytes:
+def script(network: Seq2Seq | Ensemble) -> bytes:
     """Compile the network with its weights as they are, and return the archive."""
     archive = io.BytesIO()
     with without_deprecation_warnings():
