@@ -1,4 +1,4 @@
-"""The command line: ``dragoman serve | translate | train | evaluate | export | bench``."""
+"""The command line: ``dragoman serve | translate | train | evaluate | export | average | distil | tune | bench``."""
 
 import json
 import os
@@ -12,7 +12,6 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from model.bundle import Score, load_bundle, write_description
@@ -20,7 +19,8 @@ from model.config import load_recipe
 from model.export import export as export_bundle
 from service.bench.cli import app as bench
 from service.catalogue import Catalogue, Entry, load_catalogue
-from service.console import Models, console, one_sentence_errors, parse_task, print_table
+from service.cli_training import app as training
+from service.console import Models, console, one_sentence_errors, parse_task, print_table, progress_bar
 from service.errors import InvalidRequest
 from service.offline import open_translator, run_in_bulk
 from service.settings import choose_device, choose_dtype, load_settings, share_cores
@@ -29,6 +29,7 @@ LINES_AT_ONCE = 256
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
+app.add_typer(training)
 
 
 @app.command()
@@ -89,22 +90,9 @@ def _byte_progress() -> Iterator[Callable[[int], None]]:
     standing = os.fstat(sys.stdin.fileno())
     total = standing.st_size if stat.S_ISREG(standing.st_mode) else None
     hidden = not sys.stderr.isatty() or sys.stdin.isatty()
-    with _progress_bar(disable=hidden) as progress:
+    with progress_bar(disable=hidden) as progress:
         bar = progress.add_task("translating", total=total)
         yield lambda amount: progress.advance(bar, amount)
-
-
-def _progress_bar(*, disable: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    # What is written to standard output goes above the bar, on its terminal; into a file or a pipe it must stay.
-    # A network that is slow to train reports twice a minute: by default rich would have forgotten the report before.
-    return Progress(
-        *columns,
-        console=console,
-        disable=disable,
-        redirect_stdout=sys.stdout.isatty(),
-        speed_estimate_period=600,
-    )
 
 
 @app.command()
@@ -129,7 +117,7 @@ def train(
         trainer = open_training(followed, data=data, run=folder, resume=resume, device=choose_device(settings))
         console.print(f"{len(trainer.training_set.examples)} pairs; dropped: {dict(trainer.training_set.dropped)}")
         on_terminal = sys.stderr.isatty()
-        with _progress_bar(disable=not on_terminal) as progress:
+        with progress_bar(disable=not on_terminal) as progress:
             bar = progress.add_task("training", total=followed.training.steps)
 
             def report(step: Step) -> None:
@@ -144,17 +132,19 @@ def train(
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="RUN/best.pt")],
+    checkpoints: Annotated[list[Path], typer.Argument(help="RUN/best.pt; several decode as one, an ensemble")],
     bundle: Annotated[Path, typer.Argument(help="Folder to make")],
     version: Annotated[str, typer.Option(help="Version that the manifest names")] = "1",
     replace: Annotated[bool, typer.Option("--replace", help="Replace the bundle that is there")] = False,
     recipe: Annotated[Path | None, typer.Option(help="Its recipe, with [decoding] or [card] changed since")] = None,
 ) -> None:
-    """Export a checkpoint as a bundle; refused when the scripted network disagrees with the trained one."""
+    """Export a checkpoint, or several as an ensemble; refused when scripted they disagree with what was trained."""
     with one_sentence_errors():
         changed = load_recipe(recipe) if recipe else None
-        manifest = export_bundle(checkpoint, bundle, version=version, replace=replace, recipe=changed)
-    console.print(f"{bundle}: {manifest.name} {manifest.version}, {', '.join(map(str, manifest.tasks))}")
+        manifest = export_bundle(checkpoints, bundle, version=version, replace=replace, recipe=changed)
+    megabytes = sum(file.stat().st_size for file in bundle.iterdir()) / 1e6
+    tasks = ", ".join(map(str, manifest.tasks))
+    console.print(f"{bundle}: {manifest.name} {manifest.version}, {tasks}, {megabytes:.1f} MB")
 
 
 @app.command()
