@@ -52,7 +52,7 @@ def products_ms(bundle: Bundle, rows: int, sentences: int, positions: int) -> fl
         and (name.startswith(("decoder.layers", "decoder.output")) or name == "int8_output")
     ]
     inputs = [torch.rand(rows, module.packed.unpack()[0].size(1)) for module in modules]
-    hidden = bundle.manifest.network.hidden_size
+    hidden = bundle.manifest.networks[0].hidden_size
     queries = torch.rand(sentences, rows // sentences, hidden)
     keys, weights = torch.rand(sentences, positions, hidden), torch.rand(sentences, rows // sentences, positions)
 

@@ -28,7 +28,7 @@ from model.precision import load_fastest, load_search
 from model.search import BeamSearch
 from model.tokenizer import Tokenizer, TokenizerError
 
-FORMAT = 3  # raised when an older Dragoman could not read the bundle, or this one cannot read older ones
+FORMAT = 4  # raised when an older Dragoman could not read the bundle, or this one cannot read older ones
 MANIFEST = "bundle.json"
 NETWORK = "network.ts"
 TOKENIZER = "tokenizer.model"
@@ -56,14 +56,16 @@ class Score(Config):
 class Manifest(Config):
     """The content of bundle.json."""
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     version: str
     tasks: list[TaskName] = Field(min_length=1)
-    network: NetworkConfig
+    networks: list[NetworkConfig] = Field(min_length=1)
+    """One, or those of an ensemble."""
     pieces: int = Field(ge=1)
     """Size of the vocabulary."""
     parameters: int = Field(ge=1)
+    """Of all networks together."""
     dtype: StoredIn
     """Type in which the weights are stored."""
     max_source_pieces: int = Field(ge=1)
@@ -121,11 +123,12 @@ def render_card(manifest: Manifest) -> str:
         else ["Not measured."]
     )
     card = manifest.card
+    ensemble = f"{len(manifest.networks)} networks that decode as one: " if len(manifest.networks) > 1 else ""
     parts = [
         f"# {manifest.name} {manifest.version}",
         card.summary,
-        f"Tasks: {', '.join(map(str, manifest.tasks))}. {manifest.parameters / 1e6:.1f} M parameters stored in "
-        f"{manifest.dtype}, {manifest.pieces} pieces. Sources of up to {manifest.max_source_pieces} pieces.",
+        f"Tasks: {', '.join(map(str, manifest.tasks))}. {ensemble}{manifest.parameters / 1e6:.1f} M parameters "
+        f"stored in {manifest.dtype}, {manifest.pieces} pieces. Sources of up to {manifest.max_source_pieces} pieces.",
         f"## Data\n\n{card.data}",
         f"## Licence\n\n{card.licence}",
         f"## Scores\n\nBeam {manifest.decoding.beam_size}, length penalty {manifest.decoding.length_penalty}, "

@@ -58,11 +58,11 @@ def open_text(path: Path) -> IO[str]:
         raise DataError(f"{path}: {error.strerror}") from error
 
 
-def read_rows(files: str | tuple[str, str], folder: Path) -> Iterator[list[str]]:
+def read_rows(files: str | tuple[str, str], folder: Path, *, at_least: int = 2) -> Iterator[list[str]]:
     """Yield the columns of a TSV line by line (source, target, further references), or of two text files side by side.
 
     A blank line is an empty source with an empty target.
-    DataError on a line of fewer than two columns, files of unequal length, and text that is not UTF-8.
+    DataError on a line of fewer columns than ``at_least`` (1 or 2), files of unequal length, and text not in UTF-8.
     """
     name = files if isinstance(files, str) else " and ".join(files)
     try:
@@ -70,7 +70,7 @@ def read_rows(files: str | tuple[str, str], folder: Path) -> Iterator[list[str]]
             with open_text(folder / files) as lines:
                 for number, line in enumerate(lines, 1):
                     columns = line.rstrip("\r\n").split("\t") if line.strip() else ["", ""]
-                    if len(columns) < 2:
+                    if len(columns) < at_least:
                         raise DataError(f"{name}, line {number}: no tab between source and target")
                     yield columns
         else:

@@ -1,13 +1,15 @@
-"""Checkpoint → bundle: round the weights, script the network, compare with eager, write the folder.
+"""Checkpoints → bundle: round the weights, script the network, compare with eager, write the folder.
 
 The folder is made beside its place and moved there, so that a bundle is whole or absent.
 """
 
 import copy
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from model import torchscript
 from model.bundle import (
@@ -22,7 +24,7 @@ from model.bundle import (
 from model.checkpoint import Checkpoint, load_checkpoint, restore_network
 from model.config import Recipe, StoredIn
 from model.data import pad
-from model.network import Seq2Seq
+from model.ensemble import Ensemble
 from model.step import Network
 
 TOLERANCE = 1e-4
@@ -32,11 +34,11 @@ COMPARED_STEPS = 8
 
 
 class ExportError(ValueError):
-    """A checkpoint that must not become a bundle."""
+    """Checkpoints that must not become a bundle."""
 
 
 def export(
-    checkpoint_path: Path,
+    paths: Sequence[Path],
     folder: Path,
     *,
     version: str,
@@ -44,33 +46,57 @@ def export(
     replace: bool = False,
     recipe: Recipe | None = None,
 ) -> Manifest:
-    """Write the checkpoint's network as a bundle.
+    """Write the network of a checkpoint as a bundle, or those of several as one that is their ensemble.
 
-    ``recipe`` is the checkpoint's own with [decoding] or [card] changed since; by default as it was in training.
+    The first checkpoint's recipe gives name, decoding and card; ``recipe`` is the same with [decoding] or [card]
+    changed since, by default as it was in training.
 
-    CheckpointError for a checkpoint that cannot be read; ExportError when the folder is in the way, and when the
-    scripted network does not compute what the eager one does.
+    CheckpointError for a checkpoint that cannot be read; ExportError when the folder is in the way, when checkpoints
+    differ in tasks or tokenizer, and when the scripted network does not compute what the eager one does.
     """
     if folder.exists() and not (replace and (folder / MANIFEST).exists()):
         what = "exists: name another folder, or say --replace" if not replace else "is there and is not a bundle"
         raise ExportError(f"{folder} {what}")
-    checkpoint = load_checkpoint(checkpoint_path)
-    if recipe:
-        if not recipe.trains_like(checkpoint.recipe):
-            raise ExportError(f"{checkpoint_path}: was trained by a recipe with other data, network or batches")
-        checkpoint = checkpoint._replace(recipe=recipe)
-    network = restore_network(checkpoint)
+    checkpoints = _load_together(paths)
+    recipe, tokenizer = recipe or checkpoints[0].recipe, checkpoints[0].tokenizer
+    if not recipe.trains_like(checkpoints[0].recipe):
+        raise ExportError(f"{paths[0]}: was trained by a recipe with other data, network or batches")
+    networks = [restore_network(checkpoint) for checkpoint in checkpoints]
+    network = Ensemble(networks) if len(networks) > 1 else networks[0]
     torchscript.round_weights(network, stored_in)
     archive = _archive(network, stored_in)
     scripted = torchscript.load(archive, torch.device("cpu"))
-    compare(network, scripted, pieces=len(checkpoint.tokenizer))
-    contents = {NETWORK: archive, TOKENIZER: checkpoint.tokenizer.model}
-    parameters = sum(p.numel() for p in network.parameters())
-    manifest = _manifest(checkpoint, contents, version=version, stored_in=stored_in, parameters=parameters)
+    compare(network, scripted, pieces=len(tokenizer))
+    contents = {NETWORK: archive, TOKENIZER: tokenizer.model}
+    manifest = Manifest(
+        name=recipe.name,
+        version=version,
+        tasks=recipe.tasks,
+        networks=[checkpoint.recipe.network for checkpoint in checkpoints],
+        pieces=len(tokenizer),
+        parameters=sum(p.numel() for p in network.parameters()),
+        dtype=stored_in,
+        max_source_pieces=recipe.max_source_pieces,
+        decoding=recipe.decoding.model_copy(update={"max_source_pieces": None}),
+        card=recipe.card,
+        files={CARD: "", **{name: checksum(content) for name, content in contents.items()}},
+    )
     return _write_folder(folder, contents, manifest)
 
 
-def _archive(network: Seq2Seq, stored_in: StoredIn) -> bytes:
+def _load_together(paths: Sequence[Path]) -> list[Checkpoint]:
+    """Read checkpoints whose networks can decode as one."""
+    checkpoints = [load_checkpoint(path) for path in paths]
+    first = checkpoints[0]
+    for path, other in zip(paths, checkpoints, strict=True):
+        if other.tokenizer.model != first.tokenizer.model:
+            raise ExportError(f"{path}: has another tokenizer than {paths[0]}: they cannot decode as one")
+        if set(other.recipe.tasks) != set(first.recipe.tasks):
+            raise ExportError(f"{path}: was trained for other tasks than {paths[0]}: they cannot decode as one")
+    return checkpoints
+
+
+def _archive(network: nn.Module, stored_in: StoredIn) -> bytes:
     if stored_in == "int8":
         return torchscript.script_in_int8(network)
     return torchscript.script(copy.deepcopy(network).to(torch.bfloat16))
@@ -101,25 +127,6 @@ def _trace(network: Network, sources: list[list[int]], chosen: torch.Tensor) -> 
         logits, state, weights = network.decode_step(pieces.flatten(), state, memory, mask, places, rows)
         trace += [torch.log_softmax(logits, dim=-1), weights]
     return trace
-
-
-def _manifest(
-    checkpoint: Checkpoint, contents: dict[str, bytes], *, version: str, stored_in: StoredIn, parameters: int
-) -> Manifest:
-    recipe = checkpoint.recipe
-    return Manifest(
-        name=recipe.name,
-        version=version,
-        tasks=recipe.tasks,
-        network=recipe.network,
-        pieces=len(checkpoint.tokenizer),
-        parameters=parameters,
-        dtype=stored_in,
-        max_source_pieces=recipe.max_source_pieces,
-        decoding=recipe.decoding.model_copy(update={"max_source_pieces": None}),
-        card=recipe.card,
-        files={CARD: "", **{name: checksum(content) for name, content in contents.items()}},
-    )
 
 
 def _write_folder(folder: Path, contents: dict[str, bytes], manifest: Manifest) -> Manifest:

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from model.config import DType, StoredIn
+from model.ensemble import Ensemble
 from model.int8 import release
 from model.network import Seq2Seq
 from model.step import Step
 
 # forward is exported by itself; the methods that a search and a loader call have to be marked.
-for method in (Seq2Seq.encode, Seq2Seq.decode_step, Seq2Seq.quantize):
-    torch.jit.export(method)
+for kind in (Seq2Seq, Ensemble):
+    for method in (kind.encode, kind.decode_step, kind.quantize):
+        torch.jit.export(method)
 
 
 @contextmanager

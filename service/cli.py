@@ -1,4 +1,4 @@
-"""The command line: ``dragoman serve | translate | train | evaluate | export | bench``."""
+"""The command line: ``dragoman serve | translate | train | evaluate | export | average | distil | tune | bench``."""
 
 import json
 import os
@@ -12,27 +12,22 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from model.allocator import keep_freed_memory
 from model.bundle import Score, load_bundle, write_description
-from model.config import StoredIn, load_recipe
-from model.export import export as export_bundle
-from model.training_log import Progress as Step
 from service.bench.cli import app as bench
 from service.catalogue import Catalogue, Entry, load_catalogue
-from service.console import Models, console, one_sentence_errors, parse_task, print_table
+from service.cli_training import app as training
+from service.console import Models, console, one_sentence_errors, parse_task, print_table, progress_bar
 from service.errors import InvalidRequest
 from service.offline import open_translator, run_in_bulk
 from service.settings import choose_device, choose_dtype, load_settings, share_cores
-from service.signals import STOPPED, on_stop
 
 LINES_AT_ONCE = 256
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
+app.add_typer(training)
 
 
 @app.command()
@@ -93,95 +88,9 @@ def _byte_progress() -> Iterator[Callable[[int], None]]:
     standing = os.fstat(sys.stdin.fileno())
     total = standing.st_size if stat.S_ISREG(standing.st_mode) else None
     hidden = not sys.stderr.isatty() or sys.stdin.isatty()
-    with _progress_bar(disable=hidden) as progress:
+    with progress_bar(disable=hidden) as progress:
         bar = progress.add_task("translating", total=total)
         yield lambda amount: progress.advance(bar, amount)
-
-
-def _progress_bar(*, disable: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    # What is written to standard output goes above the bar, on its terminal; into a file or a pipe it must stay.
-    # A network that is slow to train reports twice a minute: by default rich would have forgotten the report before.
-    return Progress(
-        *columns,
-        console=console,
-        disable=disable,
-        redirect_stdout=sys.stdout.isatty(),
-        speed_estimate_period=600,
-    )
-
-
-@app.command()
-def train(
-    recipe: Annotated[Path, typer.Argument(help="TOML file, as model/recipes/*.toml")],
-    data: Annotated[Path, typer.Option(help="Folder that the recipe's files stand in")],
-    run: Annotated[Path | None, typer.Option(help="Folder for checkpoints and log; by default runs/NAME")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where RUN/last.pt stopped")] = False,
-    start: Annotated[
-        Path | None, typer.Option(help="Checkpoint or bundle whose network to begin from, as to fine-tune a starter")
-    ] = None,
-) -> None:
-    """Train a network by a recipe: RUN/best.pt to export, RUN/last.pt to go on from, log.csv and curves.png.
-
-    SIGTERM and Ctrl-C save RUN/last.pt and end with status 143. torchrun -m service.cli train … shares each batch
-    among several devices or machines, which all have to see RUN.
-    """
-    with one_sentence_errors():
-        settings = load_settings()
-        # Imported here: serving installs none of what only training and evaluation need.
-        from model.training import open_training
-
-        followed = load_recipe(recipe)
-        folder = run or Path("runs") / followed.name
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
-        keep_freed_memory()
-        is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one speaks
-        speaker = console if is_first else Console(quiet=True)
-        speaker.print(f"reading {data}")
-        trainer = open_training(
-            followed, data=data, run=folder, resume=resume, device=choose_device(settings), start=start
-        )
-        speaker.print(f"{len(trainer.training_set)} pairs; dropped: {trainer.training_set.dropped}")
-        if trainer.taken:
-            speaker.print(f"started from {start}: {trainer.taken}")
-        on_terminal = sys.stderr.isatty() and is_first
-        with _progress_bar(disable=not on_terminal) as progress:
-            bar = progress.add_task("training", total=followed.training.steps)
-
-            def report(step: Step) -> None:
-                text = f"loss {step.loss:.3f}  {step.pieces_per_second:,.0f} pieces/s"
-                text += f"  {step.skipped} steps skipped, not finite" if step.skipped else ""
-                progress.update(bar, completed=step.step, description=text)
-                if not on_terminal:
-                    speaker.print(f"step {step.step}/{step.steps}  {text}")
-
-            with on_stop(trainer.stop):
-                trainer.train(report)
-        if not trainer.is_finished:
-            speaker.print(f"stopped at step {trainer.step}, saved in {folder / 'last.pt'}: go on with --resume")
-            raise typer.Exit(STOPPED)
-        speaker.print(f"scores on dev: {trainer.scores}; best checkpoint: {folder / 'best.pt'}")
-
-
-@app.command()
-def export(
-    checkpoint: Annotated[Path, typer.Argument(help="RUN/best.pt")],
-    bundle: Annotated[Path, typer.Argument(help="Folder to make")],
-    version: Annotated[str, typer.Option(help="Version that the manifest names")] = "1",
-    stored_in: Annotated[
-        StoredIn, typer.Option("--weights", help="What they are stored in; int8 takes half of the space")
-    ] = "bfloat16",
-    replace: Annotated[bool, typer.Option("--replace", help="Replace the bundle that is there")] = False,
-    recipe: Annotated[Path | None, typer.Option(help="Its recipe, with [decoding] or [card] changed since")] = None,
-) -> None:
-    """Export a checkpoint as a bundle; refused when the scripted network disagrees with the trained one."""
-    with one_sentence_errors():
-        changed = load_recipe(recipe) if recipe else None
-        manifest = export_bundle(
-            checkpoint, bundle, version=version, stored_in=stored_in, replace=replace, recipe=changed
-        )
-    console.print(f"{bundle}: {manifest.name} {manifest.version}, {', '.join(map(str, manifest.tasks))}")
 
 
 @app.command()

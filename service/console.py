@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from model.bundle import BundleError
@@ -62,6 +63,20 @@ def parse_task(text: str) -> Task:
         return Task.parse(text)
     except ValueError as error:
         raise InvalidRequest(f"{text} is not a task; one looks like translate:de:en or summarize:en") from error
+
+
+def progress_bar(*, disable: bool) -> Progress:
+    """Return a bar on standard error, for as long as its block."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    # What is written to standard output goes above the bar, on its terminal; into a file or a pipe it must stay.
+    # A network that is slow to train reports twice a minute: by default rich would have forgotten the report before.
+    return Progress(
+        *columns,
+        console=console,
+        disable=disable,
+        redirect_stdout=sys.stdout.isatty(),
+        speed_estimate_period=600,
+    )
 
 
 def print_table(table: Table) -> None:

@@ -64,7 +64,7 @@ def tiny_checkpoint(tiny_recipe: Recipe, tiny_tokenizer: Tokenizer, tmp_path_fac
 def pristine_bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the bundle of random weights that ``tiny_bundle`` copies."""
     folder = tmp_path_factory.mktemp("pristine") / "tiny"
-    export(tiny_checkpoint, folder, version="1")
+    export([tiny_checkpoint], folder, version="1")
     return folder
 
 
@@ -94,5 +94,5 @@ def trained_reversal(tmp_path_factory: pytest.TempPathFactory) -> reversal.Train
     )
     run = folder / "run"
     open_training(recipe, data=folder, run=run, resume=False, device=CPU).train(lambda _: None)
-    export(run / "best.pt", folder / "bundle", version="1.0")
+    export([run / "best.pt"], folder / "bundle", version="1.0")
     return reversal.Trained(recipe, run, run / "best.pt", folder / "bundle")

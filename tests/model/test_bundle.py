@@ -130,7 +130,7 @@ def test_a_manifest_with_a_wrong_entry_names_it(tiny_bundle: Path, changes: dict
     assert_refused(tiny_bundle, f"{MANIFEST}: .*{message}")
 
 
-@pytest.mark.parametrize("key", ["name", "version", "tasks", "network", "pieces", "decoding", "files"])
+@pytest.mark.parametrize("key", ["name", "version", "tasks", "networks", "pieces", "decoding", "files"])
 def test_a_manifest_without_an_entry_names_it(tiny_bundle: Path, key: str) -> None:
     edit_manifest(tiny_bundle, lambda fields: {name: value for name, value in fields.items() if name != key})
     assert_refused(tiny_bundle, f"{MANIFEST}: .*{key}: Field required")

@@ -68,12 +68,12 @@ def test_compare_refuses_a_network_of_which_one_weight_is_off(network: Seq2Seq, 
 
 def test_a_checkpoint_becomes_a_bundle(tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "models" / "tiny"
-    manifest = export(tiny_checkpoint, folder, version="2024-05")
+    manifest = export([tiny_checkpoint], folder, version="2024-05")
     recipe = load_checkpoint(tiny_checkpoint).recipe
     assert load_manifest(folder) == manifest
     assert (manifest.name, manifest.version, manifest.dtype) == ("reversal", "2024-05", "bfloat16")
     assert manifest.tasks == [TRANSLATE, SUMMARIZE]
-    assert (manifest.network, manifest.decoding, manifest.card) == (recipe.network, recipe.decoding, recipe.card)
+    assert (manifest.networks, manifest.decoding, manifest.card) == ([recipe.network], recipe.decoding, recipe.card)
     assert manifest.max_source_pieces == recipe.filter.max_source_pieces
     assert manifest.parameters == sum(p.numel() for p in restore_network(load_checkpoint(tiny_checkpoint)).parameters())
     assert list(folder.parent.iterdir()) == [folder]
@@ -92,7 +92,7 @@ def test_weights_are_stored_in_bfloat16_and_served_in_float32(tiny_bundle: Path,
 def test_matrices_stored_in_int8_are_served_as_they_were_but_for_half_a_step(
     tiny_checkpoint: Path, tmp_path: Path, network: Seq2Seq
 ) -> None:
-    manifest = export(tiny_checkpoint, tmp_path / "small", version="1", stored_in="int8")
+    manifest = export([tiny_checkpoint], tmp_path / "small", version="1", stored_in="int8")
     assert manifest.dtype == "int8"
     served = load_bundle(tmp_path / "small", CPU, "float32").search.network
     assert isinstance(served, torch.jit.ScriptModule)
@@ -116,7 +116,7 @@ def test_a_bundle_stored_in_int8_takes_half_as_much() -> None:
 def test_a_bundle_decodes_as_the_rounded_network_of_its_checkpoint(
     stored_in: StoredIn, tiny_checkpoint: Path, tmp_path: Path, network: Seq2Seq
 ) -> None:
-    export(tiny_checkpoint, tmp_path / "tiny", version="1", stored_in=stored_in)
+    export([tiny_checkpoint], tmp_path / "tiny", version="1", stored_in=stored_in)
     bundle = load_bundle(tmp_path / "tiny", CPU, "float32")
     rounded = copy.deepcopy(network)
     torchscript.round_weights(rounded, stored_in)
@@ -131,13 +131,13 @@ def test_a_bundle_decodes_as_the_rounded_network_of_its_checkpoint(
 def test_a_folder_in_the_way_is_left_as_it_was(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
     before = contents(tiny_bundle)
     with pytest.raises(ExportError, match="exists: name another folder, or say --replace"):
-        export(tiny_checkpoint, tiny_bundle, version="2")
+        export([tiny_checkpoint], tiny_bundle, version="2")
     assert contents(tiny_bundle) == before
 
 
 def test_replace_puts_a_bundle_in_a_bundles_place(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
     (tiny_bundle / "stray").write_bytes(b"")
-    export(tiny_checkpoint, tiny_bundle, version="2", replace=True)
+    export([tiny_checkpoint], tiny_bundle, version="2", replace=True)
     assert load_bundle(tiny_bundle, CPU).manifest.version == "2"
     assert "stray" not in contents(tiny_bundle)
     assert list(tiny_bundle.parent.iterdir()) == [tiny_bundle]
@@ -147,7 +147,7 @@ def test_replace_spares_a_folder_that_is_no_bundle(tiny_checkpoint: Path, tmp_pa
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "precious").write_bytes(b"work")
     with pytest.raises(ExportError, match="is there and is not a bundle"):
-        export(tiny_checkpoint, tmp_path / "home", version="1", replace=True)
+        export([tiny_checkpoint], tmp_path / "home", version="1", replace=True)
     assert contents(tmp_path / "home") == {"precious": b"work"}
 
 
@@ -160,7 +160,7 @@ def test_an_export_whose_scripted_network_disagrees_changes_nothing(
     folder = tiny_bundle if replace else tiny_bundle.parent / "other"
     before = contents(tiny_bundle)
     with pytest.raises(ExportError, match="differs from the eager one"):
-        export(tiny_checkpoint, folder, version="2", replace=replace)
+        export([tiny_checkpoint], folder, version="2", replace=replace)
     assert list(tiny_bundle.parent.iterdir()) == [tiny_bundle]
     assert contents(tiny_bundle) == before
 
@@ -168,7 +168,7 @@ def test_an_export_whose_scripted_network_disagrees_changes_nothing(
 def test_a_checkpoint_that_cannot_be_read_leaves_no_folder(tmp_path: Path) -> None:
     (tmp_path / "broken.pt").write_bytes(b"broken")
     with pytest.raises(CheckpointError):
-        export(tmp_path / "broken.pt", tmp_path / "bundle", version="1")
+        export([tmp_path / "broken.pt"], tmp_path / "bundle", version="1")
     assert not (tmp_path / "bundle").exists()
 
 
@@ -176,8 +176,8 @@ def test_decoding_may_change_after_training_and_the_network_may_not(
     tiny_checkpoint: Path, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
     narrower = tiny_recipe.model_copy(update={"decoding": DecodingConfig(beam_size=1)})
-    assert export(tiny_checkpoint, tmp_path / "new", version="1", recipe=narrower).decoding.beam_size == 1
+    assert export([tiny_checkpoint], tmp_path / "new", version="1", recipe=narrower).decoding.beam_size == 1
     larger = tiny_recipe.model_copy(update={"network": NetworkConfig(hidden_size=64)})
     with pytest.raises(ExportError, match="other data, network or batches"):
-        export(tiny_checkpoint, tmp_path / "other", version="1", recipe=larger)
+        export([tiny_checkpoint], tmp_path / "other", version="1", recipe=larger)
     assert not (tmp_path / "other").exists()

@@ -148,8 +148,11 @@ class CharacterTokenizer:
         return list(map(ord, " ".join(text.split())))
 
     def encode_source(self, text: str, task: Task) -> list[int]:
+        return self.frame_source(self.encode(text), task)
+
+    def frame_source(self, pieces: Sequence[int], task: Task) -> list[int]:
         del task
-        return [1, *self.encode(text), 2]
+        return [1, *pieces, 2]
 
     def decode(self, pieces: Sequence[int]) -> str:
         return "".join(chr(piece) for piece in pieces if piece > 2)
