@@ -6,7 +6,6 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -22,10 +21,8 @@ from service.bench.cli import app as bench
 from service.catalogue import Catalogue, Entry, load_catalogue
 from service.console import Models, console, one_sentence_errors, parse_task, print_table
 from service.errors import InvalidRequest
-from service.offline import open_translator, run_in_bulk
+from service.offline import TEXTS_AT_ONCE, chunks, open_translator, run_in_bulk
 from service.settings import choose_device, choose_dtype, load_settings, share_cores
-
-LINES_AT_ONCE = 256
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
@@ -61,26 +58,20 @@ def translate(
                 console.print(f"dragoman: {entry.error}", style="yellow", markup=False)
         with open_translator(catalogue, settings) as translator, _byte_progress() as advance:
             run_in_bulk(translator, task, [])  # refuses what no bundle does before someone types a line
-            for lines in _chunks_of_stdin():
+            # Many lines at once decode together; on a terminal one at a time, as someone waits for each.
+            for lines in chunks(_lines_of_stdin(), 1 if sys.stdin.isatty() else TEXTS_AT_ONCE):
                 for answer in run_in_bulk(translator, task, lines):
-                    sys.stdout.write(f"{answer}\n")
+                    sys.stdout.write(f"{answer.texts[0]}\n")
                 sys.stdout.flush()
                 advance(sum(len(line.encode()) + 1 for line in lines))
 
 
-def _chunks_of_stdin() -> Iterator[list[str]]:
-    """Yield many lines at once, which decode together; on a terminal one at a time, as someone waits for each."""
-    at_once = 1 if sys.stdin.isatty() else LINES_AT_ONCE
-    lines = (_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1))
-    while chunk := list(islice(lines, at_once)):
-        yield chunk
-
-
-def _decoded(line: bytes, number: int) -> str:
-    try:
-        return line.decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"standard input, line {number}: is not UTF-8") from error
+def _lines_of_stdin() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(f"standard input, line {number}: is not UTF-8") from error
 
 
 @contextmanager

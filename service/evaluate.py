@@ -7,10 +7,8 @@ from model.bundle import Manifest, Score
 from model.config import Task
 from model.data import DataError, read_rows
 from model.evaluation import score
-from service.offline import run_in_bulk
+from service.offline import chunks, run_in_bulk
 from service.translator import Translator
-
-TEXTS_AT_ONCE = 256
 
 
 def tasks_for(manifest: Manifest, file: Path, *, columns: str | None, wanted: list[Task]) -> dict[Task, bool]:
@@ -42,9 +40,9 @@ def evaluate_bundle(translator: Translator, file: Path, *, task: Task, is_revers
     if not rows:
         raise DataError(f"{file}: is empty")
     outputs = [
-        output
-        for start in range(0, len(rows), TEXTS_AT_ONCE)
-        for output in run_in_bulk(translator, task, [row[0] for row in rows[start : start + TEXTS_AT_ONCE]])
+        answer.texts[0]
+        for sources in chunks(row[0] for row in rows)
+        for answer in run_in_bulk(translator, task, sources)
     ]
     dtype = translator.catalogue.serving[task].dtype
     values = score(task, outputs, [row[1:] for row in rows])

@@ -146,7 +146,7 @@ def test_lines_are_translated_alike_however_many_go_together(
 ) -> None:
     stdin = "\n".join(reversal.random_sentences(7, seed=4)).encode()
     together = translate(dragoman, reversal_models, stdin)
-    monkeypatch.setattr(cli, "LINES_AT_ONCE", 3)
+    monkeypatch.setattr(cli, "TEXTS_AT_ONCE", 3)
     assert translate(dragoman, reversal_models, stdin) == together
     assert len(together.out.splitlines()) == 7
 

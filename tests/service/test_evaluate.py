@@ -8,8 +8,8 @@ import pytest
 from model.config import Task
 from model.data import DataError
 from service.catalogue import Catalogue, Entry
-from service.evaluate import TEXTS_AT_ONCE, evaluate_bundle, tasks_for
-from service.offline import open_translator
+from service.evaluate import evaluate_bundle, tasks_for
+from service.offline import TEXTS_AT_ONCE, open_translator
 from service.settings import Settings
 from service.translator import Translator
 from tests.reversal import SUMMARIZE, TRANSLATE
