@@ -15,7 +15,7 @@ from torch import nn
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
 from model.config import Recipe, Task, TrainingConfig
 from model.data import Batch, DataError, Pair, TrainingSet, corpus_pairs
-from model.evaluation import headline, score
+from model.evaluation import EvaluationSet, headline, score
 from model.network import Seq2Seq
 from model.precision import available
 from model.search import BeamSearch, search_all
@@ -231,7 +231,8 @@ def validate(
         for index, hypotheses in search_all(search, sources, recipe.decoding):
             # A network that has diverged to NaN gives no hypothesis; its score says so.
             outputs[index] = tokenizer.decode(hypotheses[0].pieces) if hypotheses else ""
-        scores[str(task)] = headline(task, score(task, outputs, [[pair.target] for pair in pairs]))
+        test = EvaluationSet(task, [pair.source for pair in pairs], [[pair.target] for pair in pairs])
+        scores[str(task)] = headline(task, score(test, outputs))
     return scores
 
 
