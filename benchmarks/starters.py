@@ -16,7 +16,7 @@ from rich.console import Console
 
 from model.config import Task
 from model.data import read_rows
-from model.evaluation import score
+from model.evaluation import EvaluationSet, score
 from service.bench.server import free_port
 
 REQUESTS = 150
@@ -33,13 +33,13 @@ def scores_of_not_trying(folder: Path) -> None:
         first, second = name.split(".")[1].split("-")
         for source, target, column in ((first, second, 0), (second, first, 1)):
             task = Task(kind="translate", source=source, target=target)
-            scores = score(task, [row[column] for row in rows], [[row[1 - column]] for row in rows])
+            sources = [row[column] for row in rows]
+            scores = score(EvaluationSet(task, sources, [[row[1 - column]] for row in rows]), sources)
             console.print(f"{name} {task}: copying the source, BLEU {scores['BLEU']:.1f}, chrF2 {scores['chrF2']:.1f}")
     rows = list(read_rows("arxiv-title/test.en.tsv.xz", folder))
-    scores = score(
-        Task.parse("summarize:en"), [" ".join(row[0].split()[:12]) for row in rows], [row[1:] for row in rows]
-    )
-    console.print("first twelve words:", {name: round(float(value), 1) for name, value in scores.items()})
+    test = EvaluationSet(Task.parse("summarize:en"), [row[0] for row in rows], [row[1:] for row in rows])
+    scores = score(test, [" ".join(source.split()[:12]) for source in test.sources])
+    console.print("first twelve words:", {name: round(of, 1) for name, of in scores.items() if isinstance(of, float)})
 
 
 def start_and_memory(folder: Path) -> None:

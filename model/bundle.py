@@ -1,8 +1,9 @@
 """Bundles: what is exported and served. The only door to networks that service/ uses.
 
 A bundle is a folder with ``bundle.json`` (the manifest), ``network.ts`` (TorchScript), ``tokenizer.model``
-(SentencePiece) and ``MODEL_CARD.md``. The manifest holds the checksum of the other files, and each is read once: the
-bytes that were checked are the bytes that are used.
+(SentencePiece) and ``MODEL_CARD.md``. The manifest holds the checksum of the other files, and those that are used are
+read once: the bytes that were checked are the bytes that are used. The card is for people and is not checked: a kill
+between card and manifest, when scores are saved, must not leave a bundle that is refused.
 """
 
 import hashlib
@@ -33,7 +34,8 @@ MANIFEST = "bundle.json"
 NETWORK = "network.ts"
 TOKENIZER = "tokenizer.model"
 CARD = "MODEL_CARD.md"
-FILES = (NETWORK, TOKENIZER, CARD)
+USED = (NETWORK, TOKENIZER)
+FILES = (*USED, CARD)
 
 
 class BundleError(ValueError):
@@ -162,10 +164,10 @@ def load_manifest(folder: Path) -> Manifest:
 def load_bundle(folder: Path, device: torch.device, dtype: DType | None = None) -> Bundle:
     """Verify and load a bundle, to serve in ``dtype`` or else in whichever is fastest on the device.
 
-    BundleError when a file is missing, altered, or not what the manifest says.
+    BundleError when a file that is used is missing, altered, or not what the manifest says.
     """
     manifest = load_manifest(folder)
-    contents = {name: _read(folder, name) for name in FILES}
+    contents = {name: _read(folder, name) for name in USED}
     for name, content in contents.items():
         if checksum(content) != manifest.files[name]:
             raise BundleError(f"{folder}: {name} is not the file that was exported: its checksum differs")

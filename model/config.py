@@ -210,6 +210,11 @@ class DecodingConfig(Config):
     The manifest of a bundle states it once, beside its other sizes.
     """
 
+    def longest(self, source_length: int) -> int:
+        """Return how many pieces a hypothesis may have for a framed source of that length."""
+        usual = int(self.max_length_ratio * source_length) + self.max_length_offset
+        return min(self.max_length, max(self.min_length, usual))
+
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
         if self.n_best > self.beam_size:

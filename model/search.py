@@ -52,8 +52,7 @@ class _Slot:
         self.config = config
         self.started = started
         self.source_length = len(sentence.source)
-        usual = int(config.max_length_ratio * self.source_length) + config.max_length_offset
-        self.max_length = min(config.max_length, max(config.min_length, usual))
+        self.max_length = config.longest(self.source_length)
         self.best_penalty = best_penalty(self.max_length, config)
         self.threshold = config.prune_threshold if config.prune_threshold > 0 and config.n_best == 1 else float("inf")
         self.wants_weights = sentence.attention or config.coverage_penalty > 0

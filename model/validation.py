@@ -6,7 +6,7 @@ import torch
 
 from model.config import Recipe, Task
 from model.data import Pair, corpus_pairs
-from model.evaluation import headline, score
+from model.evaluation import EvaluationSet, headline, score
 from model.network import Seq2Seq
 from model.search import BeamSearch, search_all
 from model.tokenizer import Tokenizer
@@ -37,5 +37,6 @@ def validate(
         for index, hypotheses in search_all(search, sources, recipe.decoding):
             # A network that has diverged to NaN gives no hypothesis; its score says so.
             outputs[index] = tokenizer.decode(hypotheses[0].pieces) if hypotheses else ""
-        scores[str(task)] = headline(task, score(task, outputs, [[pair.target] for pair in pairs]))
+        test = EvaluationSet(task, [pair.source for pair in pairs], [[pair.target] for pair in pairs])
+        scores[str(task)] = headline(task, score(test, outputs))
     return scores

@@ -5,25 +5,22 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from rich.table import Table
 
-from model.bundle import Score, load_bundle, write_description
+from model.atomic import write_atomically
+from model.bundle import load_manifest, write_description
 from service.bench.cli import app as bench
-from service.catalogue import Catalogue, Entry, load_catalogue
+from service.catalogue import load_catalogue
 from service.cli_training import app as training
 from service.console import Models, console, one_sentence_errors, parse_task, print_table, progress_bar
 from service.errors import InvalidRequest
-from service.offline import open_translator, run_in_bulk
-from service.settings import choose_device, choose_dtype, load_settings, share_cores
-
-LINES_AT_ONCE = 256
+from service.offline import TEXTS_AT_ONCE, chunks, open_translator, run_in_bulk
+from service.settings import load_settings, share_cores
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
@@ -60,26 +57,20 @@ def translate(
                 console.print(f"dragoman: {entry.error}", style="yellow", markup=False)
         with open_translator(catalogue, settings) as translator, _byte_progress() as advance:
             run_in_bulk(translator, task, [])  # refuses what no bundle does before someone types a line
-            for lines in _chunks_of_stdin():
+            # Many lines at once decode together; on a terminal one at a time, as someone waits for each.
+            for lines in chunks(_lines_of_stdin(), 1 if sys.stdin.isatty() else TEXTS_AT_ONCE):
                 for answer in run_in_bulk(translator, task, lines):
-                    sys.stdout.write(f"{answer}\n")
+                    sys.stdout.write(f"{answer.texts[0]}\n")
                 sys.stdout.flush()
                 advance(sum(len(line.encode()) + 1 for line in lines))
 
 
-def _chunks_of_stdin() -> Iterator[list[str]]:
-    """Yield many lines at once, which decode together; on a terminal one at a time, as someone waits for each."""
-    at_once = 1 if sys.stdin.isatty() else LINES_AT_ONCE
-    lines = (_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1))
-    while chunk := list(islice(lines, at_once)):
-        yield chunk
-
-
-def _decoded(line: bytes, number: int) -> str:
-    try:
-        return line.decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"standard input, line {number}: is not UTF-8") from error
+def _lines_of_stdin() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(f"standard input, line {number}: is not UTF-8") from error
 
 
 @contextmanager
@@ -101,39 +92,51 @@ def evaluate(
     columns: Annotated[
         str | None, typer.Option(help="Languages of the columns, as de-en or en; by default as the file's name says")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+    against: Annotated[Path | None, typer.Option(help="Bundle to compare with, by paired bootstrap")] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="TSV in which to count how rare words are; by default the test's references")
+    ] = None,
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Ignore case")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with everything, each sentence included")] = False,
+    html: Annotated[Path | None, typer.Option(help="File for a page with plots, examples and attention")] = None,
     save: Annotated[bool, typer.Option("--save", help="Write the scores into the bundle and its model card")] = False,
 ) -> None:
-    """Score a bundle on a test file, through the path that serves it: BLEU and chrF2, or ROUGE-1/2/L."""
+    """Score a bundle on a test file, through the path that serves it, and show what it does wrong."""
     with one_sentence_errors():
         settings = load_settings()
-        from service.evaluate import evaluate_bundle, tasks_for
+        from service.evaluate import evaluate_file, load_alone, tasks_for
+        from service.examples import show
+        from service.page import render_page
+        from service.report import as_record, tables
 
+        if html and not html.parent.is_dir():
+            raise InvalidRequest(f"{html}: there is no such folder")
         torch.set_num_threads(share_cores(settings).for_each)
-        loaded = load_bundle(bundle, choose_device(settings), choose_dtype(settings))
-        tasks = tasks_for(loaded.manifest, file, columns=columns, wanted=[parse_task(t) for t in task or []])
-        catalogue = Catalogue([Entry(bundle.name, loaded, None)], dict.fromkeys(tasks, loaded))
-        with open_translator(catalogue, settings) as translator:
-            scores = [evaluate_bundle(translator, file, task=one, is_reversed=r) for one, r in tasks.items()]
+        catalogues = [load_alone(folder, settings) for folder in (bundle, against) if folder]
+        wanted = [parse_task(one) for one in task or []]
+        tasks = tasks_for(load_manifest(bundle), file, columns=columns, wanted=wanted)
+        with ExitStack() as stack:
+            translators = [stack.enter_context(open_translator(of, settings)) for of in catalogues]
+            evaluations = evaluate_file(file, translators, tasks, train=train, lowercase=lowercase)
+            if html:
+                page = render_page([(one, show(translators[0], one)) for one in evaluations])
+                write_atomically(html, page.encode())
         if save:
-            kept = [s for s in loaded.manifest.scores if (s.task, s.test) not in {(n.task, n.test) for n in scores}]
-            write_description(bundle, loaded.manifest.model_copy(update={"scores": (*kept, *scores)}))
-    if as_json:
-        sys.stdout.write(json.dumps([score.model_dump(mode="json") for score in scores], indent=2) + "\n")
-    else:
-        print_table(_table(scores))
+            scores = [one.score for one in evaluations]
+            manifest = load_manifest(bundle)
+            kept = [s for s in manifest.scores if (s.task, s.test) not in {(n.task, n.test) for n in scores}]
+            write_description(bundle, manifest.model_copy(update={"scores": (*kept, *scores)}))
+        if as_json:
+            json.dump([as_record(one) for one in evaluations], sys.stdout, indent=1, ensure_ascii=False)
+            sys.stdout.write("\n")
+            return
+        for one in evaluations:
+            for table in tables(one):
+                print_table(table)
         # Below, as the table would cut them off.
-        for signature in dict.fromkeys(v for score in scores for v in score.values.values() if isinstance(v, str)):
+        values = [value for one in evaluations for value in one.score.values.values()]
+        for signature in dict.fromkeys(value for value in values if isinstance(value, str)):
             sys.stdout.write(f"{signature}\n")
-
-
-def _table(scores: list[Score]) -> Table:
-    table = Table("task", "test", "pairs", "served in", "metric", "score")
-    for score in scores:
-        for metric, value in score.values.items():
-            if isinstance(value, float):
-                table.add_row(str(score.task), score.test, str(score.pairs), score.dtype, metric, f"{value:.1f}")
-    return table
 
 
 if __name__ == "__main__":

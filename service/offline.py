@@ -1,15 +1,19 @@
 """The service's path from text to text without a server, for the command line."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from model.config import Task
 from service.catalogue import Catalogue
 from service.engine import make_engine
 from service.metrics import Metrics
 from service.settings import Settings
-from service.translator import Translator
+from service.translator import DEFAULTS, Answer, Options, Translator
+
+TEXTS_AT_ONCE = 256
+"""Enough to fill a batch of like lengths, few enough that the first come out soon."""
 
 
 @contextmanager
@@ -23,6 +27,13 @@ def open_translator(catalogue: Catalogue, settings: Settings) -> Iterator[Transl
         engine.close()
 
 
-def run_in_bulk(translator: Translator, task: Task, texts: Sequence[str]) -> list[str]:
-    """Return the best output for each text."""
-    return [answer.texts[0] for answer in asyncio.run(translator.run(task, texts))]
+def chunks(texts: Iterable[str], size: int = TEXTS_AT_ONCE) -> Iterator[list[str]]:
+    """Yield the texts as they come, so many at once."""
+    remaining = iter(texts)
+    while chunk := list(islice(remaining, size)):
+        yield chunk
+
+
+def run_in_bulk(translator: Translator, task: Task, texts: Sequence[str], options: Options = DEFAULTS) -> list[Answer]:
+    """Return the answer to each text."""
+    return asyncio.run(translator.run(task, texts, options))

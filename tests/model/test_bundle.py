@@ -15,6 +15,7 @@ from model.bundle import (
     MANIFEST,
     NETWORK,
     TOKENIZER,
+    USED,
     BundleError,
     Score,
     checksum,
@@ -76,7 +77,7 @@ def test_otherwise_it_is_served_in_whichever_was_fastest(tiny_bundle: Path, monk
         assert load_bundle(tiny_bundle, CPU).dtype == fastest
 
 
-@pytest.mark.parametrize("name", [MANIFEST, *FILES])
+@pytest.mark.parametrize("name", [MANIFEST, *USED])
 def test_a_missing_file_is_named(tiny_bundle: Path, name: str) -> None:
     (tiny_bundle / name).unlink()
     assert_refused(tiny_bundle, f"{name} is missing")
@@ -88,7 +89,7 @@ def test_a_folder_that_is_missing_or_a_file_is_refused(tmp_path: Path) -> None:
     assert_refused(tmp_path / "file", f"{MANIFEST} cannot be read")
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", USED)
 def test_an_altered_file_is_named(tiny_bundle: Path, name: str) -> None:
     content = bytearray((tiny_bundle / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -169,6 +170,24 @@ def test_scores_go_into_the_manifest_and_the_card_and_the_bundle_still_loads(tin
     assert "| translate:de:en | test.tsv | 7 | int8 | chrF2 | 60.0 |" in card
     assert card.count("nrefs:1|tok:13a") == 1
     assert "Not measured." not in card
+
+
+@pytest.mark.parametrize("killed_at", [CARD, MANIFEST])
+def test_a_kill_while_scores_are_saved_leaves_a_bundle_that_loads(
+    killed_at: str, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_manifest(tiny_bundle)
+    score = Score(task=TRANSLATE, test="test.tsv", pairs=1, dtype="int8", values={"BLEU": 1.0})
+
+    def write(path: Path, content: bytes) -> None:
+        if path.name == killed_at:
+            raise KeyboardInterrupt
+        path.write_bytes(content)
+
+    monkeypatch.setattr("model.bundle.write_atomically", write)
+    with pytest.raises(KeyboardInterrupt):
+        write_description(tiny_bundle, before.model_copy(update={"scores": (score,)}))
+    assert load_bundle(tiny_bundle, CPU, "float32").manifest == before
 
 
 def test_the_card_says_what_the_recipe_says(tiny_bundle: Path) -> None:

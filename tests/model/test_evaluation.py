@@ -1,13 +1,22 @@
 import pytest
 
 from model.config import Task
-from model.evaluation import Scores, headline, score, score_summaries, score_translations
+from model.evaluation import EvaluationSet, Scores, headline, score, sentence_chrf, token_f1, untried
 
 SENTENCE = "the cat sat on the mat"
 
 
+def score_translations(outputs: list[str], references: list[list[str]], target: str, lowercase: bool = False) -> Scores:
+    return score(EvaluationSet(Task.parse(f"translate:de:{target.lower()}"), outputs, references, lowercase), outputs)
+
+
+def score_summaries(outputs: list[str], references: list[list[str]]) -> Scores:
+    return score(EvaluationSet(Task.parse("summarize:en"), outputs, references), outputs)
+
+
 def figures(scores: Scores) -> dict[str, float]:
-    return {name: round(value, 1) for name, value in scores.items() if isinstance(value, float)}
+    """Return the scores that sacrebleu and rouge-score give."""
+    return {name: round(float(scores[name]), 1) for name in scores if name in {"BLEU", "chrF2"} or name[-2:-1] == "-"}
 
 
 def test_identical_texts_score_100() -> None:
@@ -60,5 +69,52 @@ def test_rouge_is_a_mean_of_the_best_reference_of_each_and_stemmed() -> None:
 
 @pytest.mark.parametrize(("task", "named"), [("translate:de:en", "BLEU"), ("summarize:en", "ROUGE-L")])
 def test_a_task_is_judged_by_its_own_figure(task: str, named: str) -> None:
-    scores = score(Task.parse(task), ["a b d"], [["a b c d e"]])
+    scores = score(EvaluationSet(Task.parse(task), ["s"], [["a b c d e"]]), ["a b d"])
     assert headline(Task.parse(task), scores) == scores[named]
+
+
+@pytest.mark.parametrize(
+    ("output", "reference", "expected"),
+    [
+        ("a b c", "a b c", 1),
+        ("a b c d", "d a", 2 * 2 / 6),
+        ("the the the", "the cat the", 2 * 2 / 6),  # a token matches as often as it stands in both
+        ("Presidents' Day", "Presidents ' Day", 1),
+        ("x", "y", 0),
+        ("", "y", 0),
+        ("", "", 1),
+    ],
+)
+def test_tokens_match_as_often_as_they_stand_in_both(output: str, reference: str, expected: float) -> None:
+    assert token_f1(output, reference) == pytest.approx(expected)
+
+
+def test_a_compression_is_measured_in_characters_and_by_the_best_reference() -> None:
+    test = EvaluationSet(Task.parse("summarize:en"), ["0123456789", "abcd efgh"], [["01234"], ["x", "abcd"]])
+    scores = score(test, ["01234", "abcd efgh"])
+    assert scores["compression rate"] == pytest.approx((50 + 100) / 2)
+    assert scores["token F1"] == pytest.approx((100 + 200 / 3) / 2)
+    assert scores["accuracy"] == 50
+
+
+def test_case_is_ignored_when_asked_and_the_signatures_say_so() -> None:
+    for lowercase, expected in ((False, 0), (True, 100)):
+        scores = score_translations([SENTENCE.upper()], [[SENTENCE]], "en", lowercase)
+        assert (scores["accuracy"], round(float(scores["BLEU"]))) == (expected, expected)
+        case = "case:lc" if lowercase else "case:mixed"
+        assert all(case in str(scores[f"{name} signature"]) for name in ("BLEU", "chrF2", "accuracy"))
+
+
+def test_not_trying_copies_the_source_or_keeps_its_first_words_at_the_rate_of_the_references() -> None:
+    sources = ["ab cd ef gh ij", "ab cd ef gh ij"]
+    references = [["ab"], ["ab cd ef g"]]  # 2 and 10 of 14 characters
+    translation = EvaluationSet(Task.parse("translate:de:en"), sources, references)
+    assert untried(translation).outputs == sources
+    assert untried(translation._replace(task=Task.parse("summarize:en"))).outputs == ["ab cd"] * 2
+    chinese = EvaluationSet(Task.parse("summarize:zh"), ["我爱吃苹果", ""], [["我爱"], [""]])
+    assert untried(chinese).outputs == ["我", ""]
+
+
+def test_a_sentence_by_itself_scores_what_a_corpus_of_it_does() -> None:
+    test = EvaluationSet(Task.parse("translate:de:en"), ["s"], [["a cat sat", SENTENCE]])
+    assert sentence_chrf(test, ["the cat"])[0] == pytest.approx(score(test, ["the cat"])["chrF2"], abs=0.1)

@@ -149,7 +149,7 @@ def test_lines_are_translated_alike_however_many_go_together(
 ) -> None:
     stdin = "\n".join(reversal.random_sentences(7, seed=4)).encode()
     together = translate(dragoman, reversal_models, stdin)
-    monkeypatch.setattr(cli, "LINES_AT_ONCE", 3)
+    monkeypatch.setattr(cli, "TEXTS_AT_ONCE", 3)
     assert translate(dragoman, reversal_models, stdin) == together
     assert len(together.out.splitlines()) == 7
 
@@ -424,9 +424,13 @@ def tests(tmp_path: Path) -> Path:
 def test_scores_are_shown_as_a_table_with_whole_signatures(dragoman: Dragoman, bundle: Path, tests: Path) -> None:
     ended = dragoman("evaluate", bundle, tests / "test.de-en.tsv")
     assert (ended.status, ended.err) == (0, "")
-    for metric in ("BLEU", "chrF2"):
-        assert re.search(rf"translate:de:en │ \S+/test\.de-en\.tsv +│ 12 +│ float32 +│ {metric} +│ \d+\.\d", ended.out)
-    signatures = ended.out.splitlines()[-2:]
+    assert f"translate:de:en · {tests.name}/test.de-en.tsv · 12 pairs" in ended.out
+    assert "reversal 1.0, float32" in ended.out
+    for metric in ("BLEU", "chrF2", "accuracy"):
+        assert re.search(rf"│ {metric} +│ +\d+\.\d ± \d+\.\d │ +\d+\.\d │", ended.out)
+    *_, bleu, chrf, accuracy = ended.out.splitlines()
+    assert accuracy == "accuracy|case:mixed"
+    signatures = [bleu, chrf]
     assert [re.search(r"^nrefs:1\|case:mixed\|.*\|version:[\d.]+$", line) is not None for line in signatures] == [
         True
     ] * 2
@@ -442,9 +446,13 @@ def test_scores_can_be_had_as_json(dragoman: Dragoman, bundle: Path, tests: Path
         ("summarize:en", f"{tests.name}/test.en.tsv", 12),
     ]
     assert translation[0]["values"]["BLEU"] > 80
-    assert translation[0]["values"].keys() == {"BLEU", "chrF2", "BLEU signature", "chrF2 signature"}
+    metrics = ("BLEU", "chrF2", "accuracy")
+    assert translation[0]["values"].keys() == {*metrics, *(f"{metric} signature" for metric in metrics)}
+    assert translation[0]["systems"][0]["scores"].keys() == set(metrics)
+    assert len(translation[0]["systems"][0]["outputs"]) == len(translation[0]["sources"]) == 12
     assert summary[0]["values"]["ROUGE-1"] > 80
-    assert summary[0]["values"].keys() == {"ROUGE-1", "ROUGE-2", "ROUGE-L"}
+    numbers = {name for name, value in summary[0]["values"].items() if isinstance(value, float)}
+    assert numbers == {"ROUGE-1", "ROUGE-2", "ROUGE-L", "token F1", "compression rate", "accuracy"}
 
 
 def test_scores_are_of_the_type_that_the_bundle_is_served_in(
@@ -454,6 +462,15 @@ def test_scores_are_of_the_type_that_the_bundle_is_served_in(
     (score,) = json.loads(dragoman("evaluate", bundle, tests / "test.de-en.tsv", "--json").out)
     assert score["dtype"] == "int8"
     assert score["values"]["BLEU"] > 80
+
+
+def test_a_page_is_written_and_another_bundle_is_compared_with(dragoman: Dragoman, bundle: Path, tests: Path) -> None:
+    page = tests / "page.html"
+    ended = dragoman("evaluate", bundle, tests / "test.en.tsv", "--html", page, "--against", bundle, "--lowercase")
+    assert (ended.status, ended.err) == (0, "")
+    assert re.search(r"│ ROUGE-L +│( +\d+\.\d ± \d+\.\d │){2} +\+0\.0 │ +– │", ended.out)
+    assert "accuracy|case:lc" in ended.out
+    assert page.read_text(encoding="utf-8").count("<details>") > 0
 
 
 def test_saved_scores_stand_in_manifest_and_card_and_the_bundle_still_loads(
@@ -487,6 +504,8 @@ def test_scores_that_are_not_saved_leave_the_bundle_as_it_was(dragoman: Dragoman
         (["bundle", "test.txt"], "give --columns"),
         (["bundle", "test.en.tsv", "--columns", "zh-en"], "reversal has no such task for zh-en: translate:de:en"),
         (["bundle", "test.en.tsv", "--task", "translate:de:en"], "reversal has no such task for en"),
+        (["bundle", "test.en.tsv", "--html", "nowhere/page.html"], "nowhere/page.html: there is no such folder"),
+        (["bundle", "test.en.tsv", "--train", "nowhere.tsv"], "nowhere.tsv: No such file"),
         (["bundle", "test.en.tsv", "--task", "translate"], "translate is not a task; one looks like translate:de:en"),
     ],
 )

@@ -7,13 +7,15 @@ import pytest
 
 from model.config import Task
 from model.data import DataError
+from model.hypothesis import Hypothesis
 from service.catalogue import Catalogue, Entry
-from service.evaluate import TEXTS_AT_ONCE, evaluate_bundle, tasks_for
-from service.offline import open_translator
+from service.errors import InvalidRequest
+from service.evaluate import Evaluation, evaluate_file, tasks_for
+from service.offline import TEXTS_AT_ONCE, open_translator
 from service.settings import Settings
 from service.translator import Translator
 from tests.reversal import SUMMARIZE, TRANSLATE
-from tests.service.fakes import GatedSearch, fake_bundle
+from tests.service.fakes import GatedSearch, backwards, fake_bundle
 
 BACK = Task.parse("translate:en:de")
 CHINESE = Task.parse("translate:zh:en")
@@ -67,6 +69,11 @@ def translator() -> Iterator[Translator]:
         yield translator
 
 
+def evaluate(translator: Translator, file: Path, task: Task, *, is_reversed: bool = False) -> Evaluation:
+    (evaluation,) = evaluate_file(file, [translator], {task: is_reversed})
+    return evaluation
+
+
 ROWS = "abcde fghij klmno pqrst uvwxy\tyxwvu tsrqp onmlk jihgf edcba\nabc def ghi jkl\tlkj ihg fed cba\n"
 
 
@@ -76,7 +83,7 @@ def test_a_perfect_translation_scores_100_in_either_direction(
 ) -> None:
     file = tmp_path / "test.de-en.tsv"
     file.write_text(ROWS)
-    score = evaluate_bundle(translator, file, task=task, is_reversed=reverse)
+    score = evaluate(translator, file, task, is_reversed=reverse).score
     first_row = ROWS.splitlines()[0].split("\t")
     assert SEARCH.sources[-2] == BUNDLE.tokenizer.encode_source(first_row[reverse], task)
     assert (score.task, score.test, score.pairs) == (task, f"{tmp_path.name}/test.de-en.tsv", 2)
@@ -89,16 +96,17 @@ def test_a_perfect_translation_scores_100_in_either_direction(
 def test_a_wrong_translation_scores_less_and_the_best_reference_counts(translator: Translator, tmp_path: Path) -> None:
     file = tmp_path / "test.tsv"
     file.write_text("abc def ghi jkl\twrong\tlkj ihg fed cba\n")
-    assert evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False).values["BLEU"] == pytest.approx(100)
+    assert evaluate(translator, file, TRANSLATE).score.values["BLEU"] == pytest.approx(100)
     file.write_text("abc def ghi jkl\twrong\n")
-    assert evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False).values["BLEU"] == 0
+    assert evaluate(translator, file, TRANSLATE).score.values["BLEU"] == 0
 
 
 def test_a_summary_is_scored_with_rouge(translator: Translator, tmp_path: Path) -> None:
     file = tmp_path / "test.en.tsv"
     file.write_text("abc def\tfed cba\nabc def\tfed\n")
-    values = evaluate_bundle(translator, file, task=SUMMARIZE, is_reversed=False).values
-    assert values == pytest.approx({"ROUGE-1": (100 + 200 / 3) / 2, "ROUGE-2": 50, "ROUGE-L": (100 + 200 / 3) / 2})
+    values = evaluate(translator, file, SUMMARIZE).score.values
+    expected = {"ROUGE-1": (100 + 200 / 3) / 2, "ROUGE-2": 50, "ROUGE-L": (100 + 200 / 3) / 2}
+    assert {name: values[name] for name in expected} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("suffix", "compress"), [(".xz", lzma.compress), (".gz", gzip.compress)])
@@ -108,14 +116,14 @@ def test_compressed_files_score_the_same(
     plain, packed = tmp_path / "test.de-en.tsv", tmp_path / f"test.de-en.tsv{suffix}"
     plain.write_text(ROWS)
     packed.write_bytes(compress(ROWS.encode()))  # type: ignore[call-overload]
-    scores = [evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False) for file in (plain, packed)]
+    scores = [evaluate(translator, file, TRANSLATE).score for file in (plain, packed)]
     assert scores[0].values == scores[1].values
 
 
 def test_a_file_longer_than_what_is_run_at_once_is_scored_whole(translator: Translator, tmp_path: Path) -> None:
     file = tmp_path / "test.tsv"
     file.write_text("abc def ghi jkl\tlkj ihg fed cba\n" * TEXTS_AT_ONCE + "abc\twrong\n")
-    score = evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False)
+    score = evaluate(translator, file, TRANSLATE).score
     assert score.pairs == TEXTS_AT_ONCE + 1
     assert 90 < float(score.values["BLEU"]) < 100
 
@@ -136,4 +144,50 @@ def test_a_file_that_cannot_be_scored_is_named(
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(DataError, match=f"test.tsv.*{message}"):
-        evaluate_bundle(translator, file, task=TRANSLATE, is_reversed=False)
+        evaluate(translator, file, TRANSLATE)
+
+
+def test_a_second_bundle_is_scored_beside_the_first_and_compared(translator: Translator, tmp_path: Path) -> None:
+    silent = GatedSearch()
+    silent.answer = lambda _: [Hypothesis([], -1.0, -1.0, [-1.0])]
+    other = fake_bundle(silent, name="silent")
+    file = tmp_path / "test.de-en.tsv"
+    file.write_text(ROWS * 4)
+    catalogue = Catalogue([Entry("silent", other, None)], {TRANSLATE: other})
+    with open_translator(catalogue, Settings(threads=1, device="cpu")) as second:
+        (found,) = evaluate_file(file, [translator, second], {TRANSLATE: False})
+        with pytest.raises(InvalidRequest, match="from en to de is not supported"):
+            evaluate_file(file, [translator, second], {BACK: True})
+    first, last = found.systems
+    assert (first.bundle, last.bundle) == ("fake 1", "silent 1")
+    assert (first.scores["accuracy"].score, last.scores["accuracy"].score) == (100, 0)
+    assert (first.scores["accuracy"].p_value or 1) < 0.01
+    assert (first.faults["empty"], last.faults["empty"]) == (0, 100)
+    assert [len(scores) for parts in found.breakdowns.values() for part in parts for scores in [part.scores]] == [2] * 3
+    assert found.baseline.scores["accuracy"] == 0
+
+
+def test_an_output_as_long_as_the_search_allows_is_told(translator: Translator, tmp_path: Path) -> None:
+    file = tmp_path / "test.tsv"
+    longest = BUNDLE.manifest.decoding.longest(len("1abc2"))
+    file.write_text(f"abc\t{'x' * longest}\nabcd\t{'x' * longest}\n")
+    SEARCH.answer = lambda _: [Hypothesis([ord("x")] * longest, -1.0, -1.0)]
+    try:
+        outputs = evaluate(translator, file, TRANSLATE).systems[0].outputs
+    finally:
+        SEARCH.answer = backwards
+    assert [output.faults for output in outputs] == [["cut"], []]
+
+
+def test_rare_words_are_counted_in_the_training_file_or_in_the_references(
+    translator: Translator, tmp_path: Path
+) -> None:
+    file, train = tmp_path / "test.de-en.tsv", tmp_path / "train.tsv"
+    file.write_text("a\tcat dog\nb\tcat\n")
+    train.write_text("x\tcat cat\ncow\tcat\n" * 4)
+    (own,) = evaluate_file(file, [translator], {TRANSLATE: False})
+    (counted,) = evaluate_file(file, [translator], {TRANSLATE: False}, train=train)
+    (reversed_,) = evaluate_file(file, [translator], {BACK: True}, train=train)
+    labels = [[part.label for part in list(one.breakdowns.values())[1]] for one in (own, counted, reversed_)]
+    assert labels == [["1", "2–9"], ["0", "10–99"], ["0"]]
+    assert ["these references" in list(one.breakdowns)[1] for one in (own, counted)] == [True, False]
