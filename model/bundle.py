@@ -19,7 +19,7 @@ from model.precision import load_fastest, load_search
 from model.search import BeamSearch
 from model.tokenizer import Tokenizer, TokenizerError
 
-FORMAT = 3  # raised when an older Dragoman could not read the bundle, or this one cannot read older ones
+FORMAT = 4  # raised when an older Dragoman could not read the bundle, or this one cannot read older ones
 MANIFEST = "bundle.json"
 NETWORK = "network.ts"
 TOKENIZER = "tokenizer.model"
@@ -47,7 +47,7 @@ class Score(Config):
 class Manifest(Config):
     """The content of bundle.json."""
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     version: str
     tasks: list[TaskName] = Field(min_length=1)

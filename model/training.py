@@ -14,6 +14,7 @@ from torch import nn
 
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
 from model.config import Recipe, Task, TrainingConfig
+from model.copying import coverage_loss
 from model.data import Batch, DataError, Pair, TrainingSet, corpus_pairs
 from model.evaluation import headline, score
 from model.network import Seq2Seq
@@ -189,9 +190,11 @@ class Trainer:
         batch = Batch(*(tensor.to(self.device) for tensor in batch))
         # On a GPU, autocast would run cuDNN's LSTM in float16, whatever type it is given, and its gradients underflow.
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16 and has_bf16(self.device)):
-            logits = self.network(batch.source, batch.lengths, batch.target_inputs)
+            logits, weights = self.network(batch.source, batch.lengths, batch.target_inputs)
         smoothed, plain, pieces = cross_entropy(logits, batch.target_outputs, config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
+        if config.coverage_loss > 0:
+            smoothed = smoothed + config.coverage_loss * coverage_loss(weights, batch.target_outputs != PAD)
         torch.autograd.backward(smoothed / pieces)
         nn.utils.clip_grad_norm_(self.network.parameters(), config.max_gradient_norm)
         self.optimizer.step()
