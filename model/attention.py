@@ -1,13 +1,28 @@
-"""Attention: queries over the memory → context and weights.
+"""Attention: queries over the memory → context and weights, all kinds behind one call.
 
 B sentences, Q queries a sentence (target positions in training, rows in a search), S source positions, H query size,
-M memory size.
+M size of what the encoder gives, C context size.
+
+``memorize`` does what can be done once a sentence. ``quantize`` is given the bound of what the encoder gives; queries
+are the outputs of a recurrent layer, and so at most 1. What reduces over a dimension of fixed size is written as a
+product and a sum where a matrix product could give a row other bits in other company.
 """
 
 import torch
 from torch import Tensor, nn
 
-from model.int8 import Int8Product, release
+from model.config import NetworkConfig
+from model.int8 import Int8Product, Linear, release
+
+
+def softmax_where(mask: Tensor, scores: Tensor) -> Tensor:
+    """Return the softmax of scores (B, Q, S), in float32, over the positions where mask (B, S) is true."""
+    return torch.softmax(scores.float().masked_fill(~mask.unsqueeze(1), float("-inf")), dim=-1)
+
+
+def read(values: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean (B, Q, C) of values (B, S, C) by weights (B, Q, S)."""
+    return torch.bmm(weights.to(values.dtype), values)
 
 
 class GeneralAttention(nn.Module):
@@ -19,13 +34,15 @@ class GeneralAttention(nn.Module):
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
         self.sizes = [query_size, memory_size]
+        self.context_size = memory_size
         self.score = nn.Linear(query_size, memory_size, bias=False)
         self.int8 = Int8Product()
 
-    def quantize(self, bound: float) -> None:
-        """Make keys in int8 from now on, of encoder outputs whose magnitude is at most ``bound``."""
+    def quantize(self, bound: float) -> float:
+        """Make keys in int8 from now on, of encoder outputs of at most ``bound``; return the context's bound."""
         self.int8.pack(self.score.weight.t().contiguous(), None, bound)
         release(self.score.weight)
+        return bound
 
     def memorize(self, encoded: Tensor) -> Tensor:
         """Return the memory that ``forward`` reads, (B, S, H + M): a key beside each position of encoded (B, S, M)."""
@@ -35,13 +52,244 @@ class GeneralAttention(nn.Module):
             keys = torch.matmul(encoded, self.score.weight)
         return torch.cat((keys, encoded), dim=-1)
 
+    def scores(self, queries: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how well queries (B, Q, H) fit each position, (B, Q, S), and the values (B, S, M)."""
+        keys, values = torch.split(memory, self.sizes, dim=-1)
+        return torch.bmm(queries, keys.transpose(1, 2)), values
+
     def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Attend with queries (B, Q, H) to memory (B, S, H + M) where mask (B, S) is true.
 
         Returns the context (B, Q, M) and the weights (B, Q, S); weights are 0 where the mask is false.
         """
+        scores, values = self.scores(queries, memory)
+        weights = softmax_where(mask, scores)
+        return read(values, weights), weights
+
+
+class DotAttention(nn.Module):
+    """Global attention whose score is the product of query and memory as they are (Luong et al. 2015: ``dot``)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.context_size = size
+
+    def quantize(self, bound: float) -> float:
+        """Return the context's bound; there is nothing to multiply by."""
+        return bound
+
+    def memorize(self, encoded: Tensor) -> Tensor:
+        """Return encoded (B, S, M), which is the memory."""
+        return encoded
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """See GeneralAttention."""
+        weights = softmax_where(mask, torch.bmm(queries, memory.transpose(1, 2)))
+        return read(memory, weights), weights
+
+
+class AdditiveAttention(nn.Module):
+    """Global attention whose score is a layer of tanh over both (Bahdanau et al. 2015, section A.1.2).
+
+    The sum over that layer is of all queries with all positions and in float32: in int8 it would have to be made
+    into a matrix of their number first.
+    """
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__()
+        self.sizes = [query_size, memory_size]
+        self.context_size = memory_size
+        self.query = Linear(query_size, query_size)
+        self.key = Linear(memory_size, query_size, bias=False)
+        self.score = nn.Parameter(torch.empty(query_size).uniform_(-(query_size**-0.5), query_size**-0.5))
+
+    def quantize(self, bound: float) -> float:
+        """See GeneralAttention."""
+        self.query.quantize(1.0)
+        self.key.quantize(bound)
+        return bound
+
+    def memorize(self, encoded: Tensor) -> Tensor:
+        """See GeneralAttention."""
+        return torch.cat((self.key(encoded), encoded), dim=-1)
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """See GeneralAttention."""
         keys, values = torch.split(memory, self.sizes, dim=-1)
-        scores = torch.bmm(queries, keys.transpose(1, 2)).float()  # (B, Q, S)
-        scores = scores.masked_fill(~mask.unsqueeze(1), float("-inf"))
-        weights = torch.softmax(scores, dim=-1)
-        return torch.bmm(weights.to(memory.dtype), values), weights
+        layer = torch.tanh(self.query(queries).unsqueeze(2) + keys.unsqueeze(1))  # (B, Q, S, H)
+        weights = softmax_where(mask, (layer * self.score).sum(dim=-1))
+        return read(values, weights), weights
+
+
+class MultiHeadAttention(nn.Module):
+    """Heads that attend each in a share of the dimensions (Vaswani et al. 2017, section 3.2.2).
+
+    Values pass through tanh, so that the context is at most 1. The heads' contexts stand side by side: what reads them
+    is a product anyway. The weights returned are the heads' mean.
+    """
+
+    def __init__(self, query_size: int, memory_size: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = (query_size // heads) ** -0.5
+        self.context_size = query_size
+        self.query = Linear(query_size, query_size, bias=False)
+        self.key_value = Linear(memory_size, 2 * query_size, bias=False)
+
+    def quantize(self, bound: float) -> float:
+        """See GeneralAttention."""
+        self.query.quantize(1.0)
+        self.key_value.quantize(bound)
+        return 1.0
+
+    def memorize(self, encoded: Tensor) -> Tensor:
+        """Return a key beside a value for each position of encoded (B, S, M), (B, S, 2 C)."""
+        keys, values = self.key_value(encoded).chunk(2, dim=-1)
+        return torch.cat((keys, torch.tanh(values)), dim=-1)
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """See GeneralAttention."""
+        # A loop over few heads: one product of four dimensions would copy the whole memory to lay out the heads.
+        keys, values = memory.chunk(2, dim=-1)
+        head_keys, head_values = keys.chunk(self.heads, dim=-1), values.chunk(self.heads, dim=-1)
+        contexts: list[Tensor] = []
+        weights = torch.zeros(queries.size(0), queries.size(1), memory.size(1), device=queries.device)
+        for head, head_queries in enumerate((self.query(queries) * self.scale).chunk(self.heads, dim=-1)):
+            head_weights = softmax_where(mask, torch.bmm(head_queries, head_keys[head].transpose(1, 2)))
+            contexts.append(read(head_values[head], head_weights))
+            weights = weights + head_weights / self.heads
+        return torch.cat(contexts, dim=-1), weights
+
+
+class Window(nn.Module):
+    """Local attention's weights: around a position that the query predicts (Luong et al. 2015, section 3.2, local-p).
+
+    They are those of the paper, scaled to sum to 1: the exponent of the Gaussian is added before the softmax.
+    """
+
+    def __init__(self, query_size: int, window: int) -> None:
+        super().__init__()
+        self.window = float(window)
+        self.layer = Linear(query_size, query_size, bias=False)
+        self.position = nn.Parameter(torch.empty(query_size).uniform_(-(query_size**-0.5), query_size**-0.5))
+
+    def quantize(self) -> None:
+        """Multiply the layer in int8 from now on; the position, a sum for each query, stays exact in float32."""
+        self.layer.quantize(1.0)
+
+    def forward(self, queries: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
+        """Return weights (B, Q, S) for queries (B, Q, H) with scores (B, Q, S) where mask (B, S) is true."""
+        share = torch.sigmoid((torch.tanh(self.layer(queries)) * self.position).float().sum(dim=-1))  # (B, Q)
+        center = share * (mask.sum(dim=-1, keepdim=True) - 1)
+        positions = torch.arange(mask.size(1), device=mask.device)
+        distance = positions - center.unsqueeze(-1)  # (B, Q, S)
+        near = scores.float() - 2 * (distance / self.window).square()  # sigma is half of the window
+        return softmax_where(mask, near.masked_fill(distance.abs() > self.window, float("-inf")))
+
+
+class LocalAttention(nn.Module):
+    """Attention with the general score in a window (Luong et al. 2015, section 3.2)."""
+
+    def __init__(self, query_size: int, memory_size: int, window: int) -> None:
+        super().__init__()
+        self.context_size = memory_size
+        self.general = GeneralAttention(query_size, memory_size)
+        self.window = Window(query_size, window)
+
+    def quantize(self, bound: float) -> float:
+        """See GeneralAttention."""
+        self.window.quantize()
+        return self.general.quantize(bound)
+
+    def memorize(self, encoded: Tensor) -> Tensor:
+        """See GeneralAttention."""
+        memory: Tensor = self.general.memorize(encoded)
+        return memory
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """See GeneralAttention; weights are 0 beyond the window too."""
+        scores, values = self.general.scores(queries, memory)
+        weights = self.window(queries, scores, mask)
+        return read(values, weights), weights
+
+
+class HybridAttention(nn.Module):
+    """Global and local attention by the same scores, mixed by a gate that is learned from the query."""
+
+    def __init__(self, query_size: int, memory_size: int, window: int) -> None:
+        super().__init__()
+        self.context_size = memory_size
+        self.general = GeneralAttention(query_size, memory_size)
+        self.window = Window(query_size, window)
+        self.gate = Linear(query_size, 1)
+
+    def quantize(self, bound: float) -> float:
+        """See GeneralAttention."""
+        self.window.quantize()
+        self.gate.quantize(1.0)
+        return self.general.quantize(bound)
+
+    def memorize(self, encoded: Tensor) -> Tensor:
+        """See GeneralAttention."""
+        memory: Tensor = self.general.memorize(encoded)
+        return memory
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """See GeneralAttention."""
+        scores, values = self.general.scores(queries, memory)
+        share = torch.sigmoid(self.gate(queries).float())  # (B, Q, 1)
+        weights = share * softmax_where(mask, scores) + (1 - share) * self.window(queries, scores, mask)
+        return read(values, weights), weights
+
+
+class NoAttention(nn.Module):
+    """No context (Sutskever et al. 2014): the decoder's first state is all that it knows of the source."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.context_size = 0
+
+    def quantize(self, bound: float) -> float:
+        """Return the bound of no context."""
+        del bound
+        return 0.0
+
+    def memorize(self, encoded: Tensor) -> Tensor:
+        """Return an empty memory (B, S, 0)."""
+        return encoded[..., :0]
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return an empty context (B, Q, 0) and weights (B, Q, S) that are all 0."""
+        del mask
+        return queries[..., :0], torch.zeros(queries.size(0), queries.size(1), memory.size(1), device=queries.device)
+
+
+Attention = (
+    GeneralAttention
+    | DotAttention
+    | AdditiveAttention
+    | MultiHeadAttention
+    | LocalAttention
+    | HybridAttention
+    | NoAttention
+)
+
+
+def make_attention(config: NetworkConfig) -> Attention:
+    """Return the recipe's attention; queries and what the encoder gives have hidden_size."""
+    size = config.hidden_size
+    match config.attention:
+        case "general":
+            return GeneralAttention(size, size)
+        case "dot":
+            return DotAttention(size)
+        case "additive":
+            return AdditiveAttention(size, size)
+        case "multi-head":
+            return MultiHeadAttention(size, size, config.heads)
+        case "local":
+            return LocalAttention(size, size, config.window)
+        case "hybrid":
+            return HybridAttention(size, size, config.window)
+        case "none":
+            return NoAttention()

@@ -109,14 +109,50 @@ class TokenizerConfig(Config):
 
 
 class NetworkConfig(Config):
-    """Sizes of the encoder and the decoder; the embeddings are tied with the output layer."""
+    """What the encoder and the decoder are made of; the embeddings are tied with the output layer."""
 
     embedding_size: int = Field(512, ge=1)
     hidden_size: int = Field(512, ge=2, multiple_of=2)
     encoder_layers: int = Field(2, ge=1)
     decoder_layers: int = Field(2, ge=2)
     """The first layer's output queries the attention, so at least two."""
+    cell: Literal["rnn", "gru", "lstm", "lstm-norm"] = "lstm"
+    """``rnn`` with tanh (Elman 1990), ``gru`` (Cho et al. 2014), ``lstm`` (Hochreiter & Schmidhuber 1997), or that with
+    layer normalization (Ba et al. 2016), which trains without a fused kernel and so more slowly."""
+    encoder: Literal["bidirectional", "unidirectional", "convolutional"] = "bidirectional"
+    """``convolutional``: position embeddings, and in each layer a kernel of three positions (Gehring et al. 2017)."""
+    residual: bool = True
+    """Whether each layer but the first adds to what it reads, in encoder and decoder, rather than to replace it."""
+    attention: Literal["general", "dot", "additive", "multi-head", "local", "hybrid", "none"] = "general"
+    """``general`` and ``dot`` (Luong et al. 2015, section 3.1); ``additive`` (Bahdanau et al. 2015), which holds source
+    times target positions times hidden_size in training; ``multi-head`` (Vaswani et al. 2017); ``local`` around a
+    predicted position (Luong, section 3.2); ``hybrid``, a learned mixture of general and local; ``none``: the decoder
+    begins with what is known of the source, and sees no more of it (Sutskever et al. 2014)."""
+    heads: int = Field(4, ge=1)
+    """Of multi-head attention; they share hidden_size."""
+    window: int = Field(10, ge=1)
+    """Of local and hybrid attention: how many positions it sees on either side (D of the paper)."""
+    input_feeding: bool = False
+    """The first layer reads what the output layer got a step before (Luong, section 3.3). Training then goes position
+    by position, and takes several times as long."""
+    copying: bool = False
+    """Pieces of the source may be written as they are (pointer-generator, See et al. 2017, section 2.2)."""
     dropout: float = Field(0.2, ge=0, lt=1)
+    """Of what each layer reads."""
+    variational_dropout: bool = False
+    """Draw ``dropout`` once for all positions of a sentence (Gal & Ghahramani 2016)."""
+    word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Of whole pieces: one that is dropped is so wherever it stands in the sentence (same paper, section 4.2)."""
+
+    @model_validator(mode="after")
+    def _choices_go_together(self) -> Self:
+        if self.attention == "multi-head" and self.hidden_size % self.heads:
+            raise ValueError(f"heads {self.heads} do not divide hidden_size {self.hidden_size}")
+        if self.copying and self.attention == "none":
+            raise ValueError("copying needs attention, which says what is copied; attention is none")
+        if self.variational_dropout and self.input_feeding:
+            raise ValueError("variational_dropout draws for all positions at once; input_feeding takes them one by one")
+        return self
 
 
 class TrainingConfig(Config):
@@ -144,6 +180,8 @@ class TrainingConfig(Config):
     """Validate and export the exponential moving average of the weights, of which so much stays at each step."""
     sparsity: float = Field(0.0, ge=0, lt=1)
     """Share of each matrix of a network to start from that is set to 0 and stays 0 (Han et al. 2015)."""
+    coverage_loss: float = Field(0.0, ge=0)
+    """Weight of a loss on attending again to what was attended to before (See et al. 2017, section 2.3: 1)."""
     max_gradient_norm: float = Field(1.0, gt=0)
     max_bad_steps: int = Field(10, ge=1)
     """A step whose loss or gradient is not finite is skipped; so many in a row end the training."""

@@ -24,27 +24,26 @@ class Ensemble(nn.Module):
         self.networks = nn.ModuleList(networks)
         with torch.no_grad():
             encoded = [network.encode(torch.tensor([[END]]), torch.tensor([1])) for network in networks]
-        self.memory_sizes = [memory.size(-1) for memory, _, _ in encoded]
-        self.state_sizes = [state.size(-1) for _, _, state in encoded]
+        self.memory_sizes = [memory.size(-1) for memory, _ in encoded]
+        self.state_sizes = [state.size(-1) for _, state in encoded]
 
     def quantize(self) -> None:
         """Multiply in int8 from now on."""
         for network in self.networks:
             network.quantize()  # type: ignore[operator]
 
-    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Read source (B, S) with lengths (B) → memory (B, S, M), mask (B, S), first decoder state (B, Z)."""
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Read source (B, S) with lengths (B) → memory (B, S, M), first decoder state (B, Z)."""
         memories: list[Tensor] = []
         states: list[Tensor] = []
-        mask = source  # TorchScript wants it defined; each network sets it, and all to the same
         for network in self.networks:
-            memory, mask, state = network.encode(source, lengths)  # type: ignore[operator]
+            memory, state = network.encode(source, lengths)  # type: ignore[operator]
             memories.append(memory)
             states.append(state)
-        return torch.cat(memories, dim=-1), mask, torch.cat(states, dim=-1)
+        return torch.cat(memories, dim=-1), torch.cat(states, dim=-1)
 
     def decode_step(
-        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor, places: Tensor, width: int
+        self, pieces: Tensor, state: Tensor, memory: Tensor, source: Tensor, places: Tensor, width: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Advance every row by one piece → log-probabilities (R, V), state (R, Z) and mean attention weights (R, S).
 
@@ -56,7 +55,7 @@ class Ensemble(nn.Module):
         new_states: list[Tensor] = []
         weights: list[Tensor] = []
         for i, network in enumerate(self.networks):
-            logits, new_state, weight = network.decode_step(pieces, states[i], memories[i], mask, places, width)  # type: ignore[operator]
+            logits, new_state, weight = network.decode_step(pieces, states[i], memories[i], source, places, width)  # type: ignore[operator]
             log_probabilities.append(torch.log_softmax(logits.float(), dim=-1))
             new_states.append(new_state)
             weights.append(weight)

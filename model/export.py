@@ -118,13 +118,14 @@ def compare(eager: Network, scripted: Network, *, pieces: int) -> None:
 @torch.inference_mode()
 def _trace(network: Network, sources: list[list[int]], chosen: torch.Tensor) -> list[torch.Tensor]:
     """Return log-probabilities and attention weights of each step with the pieces ``chosen`` (T, B, K)."""
-    memory, mask, state = network.encode(pad(sources), torch.tensor([len(s) for s in sources]))
+    source = pad(sources)
+    memory, state = network.encode(source, torch.tensor([len(s) for s in sources]))
     rows = chosen.size(-1)
     state = state.repeat_interleave(rows, dim=0)
     places = torch.arange(len(sources) * rows)
     trace = []
     for pieces in chosen:
-        logits, state, weights = network.decode_step(pieces.flatten(), state, memory, mask, places, rows)
+        logits, state, weights = network.decode_step(pieces.flatten(), state, memory, source, places, rows)
         trace += [torch.log_softmax(logits, dim=-1), weights]
     return trace
 

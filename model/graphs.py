@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from model.step import Network
+from model.tokenizer import PAD
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Sizes(NamedTuple):
 class Graph(NamedTuple):
     """A captured step."""
 
-    inputs: Inputs  # pieces, state, memory, mask, places
+    inputs: Inputs  # pieces, state, memory, source, places
     outputs: Outputs
     replay: Callable[[], None]
 
@@ -78,12 +79,12 @@ class GraphedNetwork:
         self._capture = capture
         self._graphs: dict[Sizes, Graph | None] = {}
 
-    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """See Network."""
         return self._network.encode(source, lengths)
 
     def decode_step(
-        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor, places: Tensor, width: int
+        self, pieces: Tensor, state: Tensor, memory: Tensor, source: Tensor, places: Tensor, width: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See Network."""
         sizes = _sizes(pieces.size(0), memory.size(0), memory.size(1), width)
@@ -91,14 +92,14 @@ class GraphedNetwork:
             self._graphs[sizes] = self._make(sizes, state, memory)
         graph = self._graphs[sizes] if sizes else None
         if sizes is None or graph is None:
-            return self._network.decode_step(pieces, state, memory, mask, places, width)
+            return self._network.decode_step(pieces, state, memory, source, places, width)
         rows, (sentences, positions, _) = pieces.size(0), memory.shape
         for given, held in zip((pieces, state), graph.inputs[:2], strict=True):
             held[:rows].copy_(given)
         graph.inputs[2][:sentences, :positions].copy_(memory)
         graph.inputs[2][:sentences, positions:].zero_()  # a NaN left there would get through a weight of 0
-        graph.inputs[3].fill_(False)
-        graph.inputs[3][:sentences, :positions].copy_(mask)
+        graph.inputs[3].fill_(PAD)
+        graph.inputs[3][:sentences, :positions].copy_(source)
         # The places of a row count in this width, and those of the graph in its own; padding goes beyond all sentences.
         graph.inputs[4].fill_(sizes.sentences * sizes.width)
         graph.inputs[4][:rows].copy_(places // width * sizes.width + places % width)
@@ -114,7 +115,7 @@ class GraphedNetwork:
                 torch.zeros(sizes.rows, dtype=torch.long, device=device),
                 state.new_zeros(sizes.rows, state.size(1)),
                 memory.new_zeros(sentences, sizes.positions, memory.size(2)),
-                torch.zeros(sentences, sizes.positions, dtype=torch.bool, device=device),
+                torch.full((sentences, sizes.positions), PAD, device=device),
                 torch.full((sizes.rows,), sizes.sentences * sizes.width, device=device),
             )
             outputs, replay = self._capture(lambda: self._network.decode_step(*inputs, sizes.width))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from model.config import TrainingConfig
+from model.copying import coverage_loss
 from model.data import Batch, Example, collate
 from model.network import Seq2Seq
 from model.pruning import prune, prune_again
@@ -63,16 +64,21 @@ def divergence(log_probabilities: Tensor, other: Tensor, targets: Tensor) -> Ten
     return (both_ways * (targets != PAD)).sum()
 
 
-def batch_losses(network: Callable[[Tensor, Tensor, Tensor], Tensor], batch: Batch, config: TrainingConfig) -> Losses:
+def batch_losses(
+    network: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]], batch: Batch, config: TrainingConfig
+) -> Losses:
     """Run the network over the batch, twice at once for R-Drop, and return the losses of one pass.
 
     Half of the losses of Liang et al. (2021, section 2.2), so that ``r_drop`` is their alpha.
     """
     if config.r_drop:
         batch = Batch(*(torch.cat((tensor, tensor)) for tensor in batch))
-    logits = network(batch.source, batch.lengths, batch.target_inputs)
+    logits, weights = network(batch.source, batch.lengths, batch.target_inputs)
     log_probabilities = torch.log_softmax(logits.float(), dim=-1)
     losses = cross_entropy(log_probabilities, batch.target_outputs, config.label_smoothing)
+    if config.coverage_loss:
+        again = coverage_loss(weights, batch.target_outputs != PAD)
+        losses = losses._replace(objective=losses.objective + config.coverage_loss * again)
     if config.r_drop:
         one, other = log_probabilities.chunk(2)
         apart = divergence(one, other, batch.target_outputs.chunk(2)[0])

@@ -1,13 +1,111 @@
 """Recurrent layers behind one call: inputs and one state tensor in, outputs and one state tensor out.
 
 B sentences or rows, T positions, I input size, H hidden size, Z state size. A cell keeps all that it remembers in one
-tensor (B, Z), whatever its kind, so that the search can pick, copy and drop rows by indexing.
+tensor (B, Z), whatever its kind, so that the search can pick, copy and drop rows by indexing. Its outputs are at most
+1 in magnitude, and so is h in its state: in int8 that is their grid.
 """
 
 import torch
 from torch import Tensor, nn
 
-from model.int8 import Int8Product, release
+from model.config import NetworkConfig
+from model.int8 import Int8Product, Linear, release
+
+
+class RNNLayer(nn.Module):
+    """One layer of the plain recurrent network (Elman 1990) with tanh, whose state is h."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.state_size = hidden_size
+        self.rnn = nn.RNN(input_size, hidden_size, batch_first=True)
+        self.int8_inputs = Int8Product()
+        self.int8_hidden = Int8Product()
+
+    def quantize(self, bound: float) -> None:
+        """Multiply in int8 from now on, for inputs whose magnitude is at most ``bound``; h is at most 1."""
+        bias: Tensor = self.rnn.bias_ih_l0 + self.rnn.bias_hh_l0  # type: ignore[operator]
+        self.int8_inputs.pack(self.rnn.weight_ih_l0, bias, bound)  # type: ignore[arg-type]
+        self.int8_hidden.pack(self.rnn.weight_hh_l0, None, 1.0)  # type: ignore[arg-type]
+        release(self.rnn.weight_ih_l0)  # type: ignore[arg-type]
+        release(self.rnn.weight_hh_l0)  # type: ignore[arg-type]
+
+    def forward(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run over all positions: inputs (B, T, I) and state (B, Z) → outputs (B, T, H) and state (B, Z)."""
+        if self.int8_inputs.is_packed():
+            return self._in_int8(inputs, state)
+        h = state.to(inputs.dtype)
+        if inputs.size(1) == 1:
+            rnn = self.rnn
+            h = torch.rnn_tanh_cell(
+                inputs.squeeze(1),
+                h,
+                rnn.weight_ih_l0,  # type: ignore[arg-type]
+                rnn.weight_hh_l0,  # type: ignore[arg-type]
+                rnn.bias_ih_l0,  # type: ignore[arg-type]
+                rnn.bias_hh_l0,  # type: ignore[arg-type]
+            )
+            return h.unsqueeze(1), h
+        outputs, h = self.rnn(inputs, h.unsqueeze(0).contiguous())
+        return outputs, h.squeeze(0)
+
+    def _in_int8(self, inputs: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        positions = inputs.size(1)
+        of_inputs = self.int8_inputs(inputs.transpose(0, 1).flatten(0, 1)).view(positions, -1, h.size(-1))
+        outputs: list[Tensor] = []
+        for t in range(positions):
+            h = torch.tanh(of_inputs[t] + self.int8_hidden(h))
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), h
+
+
+class GRULayer(nn.Module):
+    """One layer of gated recurrent units (Cho et al. 2014, in the form of cuDNN), whose state is h."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.state_size = hidden_size
+        self.gru = nn.GRU(input_size, hidden_size, batch_first=True)
+        self.int8_inputs = Int8Product()
+        self.int8_hidden = Int8Product()
+
+    def quantize(self, bound: float) -> None:
+        """Multiply in int8 from now on, for inputs whose magnitude is at most ``bound``; h is at most 1."""
+        self.int8_inputs.pack(self.gru.weight_ih_l0, self.gru.bias_ih_l0, bound)  # type: ignore[arg-type]
+        self.int8_hidden.pack(self.gru.weight_hh_l0, self.gru.bias_hh_l0, 1.0)  # type: ignore[arg-type]
+        release(self.gru.weight_ih_l0)  # type: ignore[arg-type]
+        release(self.gru.weight_hh_l0)  # type: ignore[arg-type]
+
+    def forward(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run over all positions: inputs (B, T, I) and state (B, Z) → outputs (B, T, H) and state (B, Z)."""
+        if self.int8_inputs.is_packed():
+            return self._in_int8(inputs, state)
+        h = state.to(inputs.dtype)
+        if inputs.size(1) == 1:
+            gru = self.gru
+            h = torch.gru_cell(
+                inputs.squeeze(1),
+                h,
+                gru.weight_ih_l0,  # type: ignore[arg-type]
+                gru.weight_hh_l0,  # type: ignore[arg-type]
+                gru.bias_ih_l0,  # type: ignore[arg-type]
+                gru.bias_hh_l0,  # type: ignore[arg-type]
+            )
+            return h.unsqueeze(1), h
+        outputs, h = self.gru(inputs, h.unsqueeze(0).contiguous())
+        return outputs, h.squeeze(0)
+
+    def _in_int8(self, inputs: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        positions = inputs.size(1)
+        of_inputs = self.int8_inputs(inputs.transpose(0, 1).flatten(0, 1)).view(positions, -1, 3 * h.size(-1))
+        outputs: list[Tensor] = []
+        for t in range(positions):
+            r, z, n = of_inputs[t].chunk(3, dim=-1)
+            r_of_h, z_of_h, n_of_h = self.int8_hidden(h).chunk(3, dim=-1)
+            n = torch.tanh(n + torch.sigmoid(r + r_of_h) * n_of_h)
+            h = n + torch.sigmoid(z + z_of_h) * (h - n)
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), h
 
 
 class LSTMLayer(nn.Module):
@@ -76,35 +174,52 @@ class LSTMLayer(nn.Module):
         return torch.stack(outputs, dim=1), torch.cat((h, c), dim=-1)
 
 
-def reverse_positions(lengths: Tensor, positions: int) -> Tensor:
-    """Return indices (B, T) that reverse each sentence within its own length and leave its padding in place.
+class NormalizedLSTMLayer(nn.Module):
+    """One LSTM layer with layer normalization (Ba et al. 2016, equations 20-22), whose state is (h, c) side by side.
 
-    Reading a reversed sentence forwards is the backward direction of a bidirectional layer without packing: padding
-    always comes after the last real position, in both directions, and so cannot reach it.
+    No kernel is fused for it: what the inputs give is one product over all positions, what h gives a loop.
     """
-    forwards = torch.arange(positions, device=lengths.device).unsqueeze(0)  # (1, T)
-    backwards = lengths.unsqueeze(1) - 1 - forwards  # (B, T)
-    return torch.where(backwards >= 0, backwards, forwards)
-
-
-class BidirectionalLayer(nn.Module):
-    """Two LSTM layers of half the size, one in each direction, side by side."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        self.forwards = LSTMLayer(input_size, hidden_size // 2)
-        self.backwards = LSTMLayer(input_size, hidden_size // 2)
+        self.state_size = 2 * hidden_size
+        self.inputs = Linear(input_size, 4 * hidden_size, bias=False)
+        self.hidden = Linear(hidden_size, 4 * hidden_size, bias=False)
+        self.inputs_norm = nn.LayerNorm(4 * hidden_size)
+        self.hidden_norm = nn.LayerNorm(4 * hidden_size, bias=False)  # the other's is added to it
+        self.cell_norm = nn.LayerNorm(hidden_size)
+        with torch.no_grad():
+            self.inputs_norm.bias[hidden_size : 2 * hidden_size] = 1.0  # as in LSTMLayer; the same order of gates
 
     def quantize(self, bound: float) -> None:
-        """Multiply in int8 from now on, for inputs whose magnitude is at most ``bound``."""
-        self.forwards.quantize(bound)
-        self.backwards.quantize(bound)
+        """Multiply in int8 from now on, for inputs whose magnitude is at most ``bound``; h is at most 1."""
+        self.inputs.quantize(bound)
+        self.hidden.quantize(1.0)
 
-    def forward(self, inputs: Tensor, reverse: Tensor) -> Tensor:
-        """Read inputs (B, T, I) both ways; ``reverse`` as from reverse_positions. Returns (B, T, H)."""
-        state = inputs.new_zeros(inputs.size(0), self.forwards.state_size)
-        forwards, _ = self.forwards(inputs, state)
-        flipped = inputs.gather(1, reverse.unsqueeze(-1).expand(-1, -1, inputs.size(-1)))
-        backwards, _ = self.backwards(flipped, state)
-        backwards = backwards.gather(1, reverse.unsqueeze(-1).expand(-1, -1, backwards.size(-1)))
-        return torch.cat((forwards, backwards), dim=-1)
+    def forward(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run over all positions: inputs (B, T, I) and state (B, Z) → outputs (B, T, H) and state (B, Z)."""
+        of_inputs = self.inputs_norm(self.inputs(inputs))
+        h, c = state.to(inputs.dtype).chunk(2, dim=-1)
+        outputs: list[Tensor] = []
+        for t in range(inputs.size(1)):
+            i, f, g, o = (of_inputs[:, t] + self.hidden_norm(self.hidden(h))).chunk(4, dim=-1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(self.cell_norm(c))
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), torch.cat((h, c), dim=-1)
+
+
+RecurrentLayer = RNNLayer | GRULayer | LSTMLayer | NormalizedLSTMLayer
+
+
+def make_cell(config: NetworkConfig, input_size: int, hidden_size: int) -> RecurrentLayer:
+    """Return a layer of the recipe's cell."""
+    match config.cell:
+        case "rnn":
+            return RNNLayer(input_size, hidden_size)
+        case "gru":
+            return GRULayer(input_size, hidden_size)
+        case "lstm":
+            return LSTMLayer(input_size, hidden_size)
+        case "lstm-norm":
+            return NormalizedLSTMLayer(input_size, hidden_size)

@@ -152,12 +152,12 @@ class Batch:
         """
         lengths = [len(sentence.source) for sentence in sentences]
         source = pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE).to(self._device)
-        memory, mask, state = self._step.network.encode(source, torch.tensor(lengths, device=self._device))
+        memory, state = self._step.network.encode(source, torch.tensor(lengths, device=self._device))
         if not self._slots:  # whatever was grown for those before is given back
             self._pool, self._state, self._rows = MemoryPool(), None, _NO_ROWS
         held = 0 if self._state is None else self._state.size(0)
         joined = state if self._state is None else torch.cat((self._state, state))
-        self._pool.add(memory, mask, lengths)
+        self._pool.add(memory, source, lengths)
         first, count = len(self._slots), len(sentences)
         tickets = range(self._tickets, self._tickets + count)
         self._tickets += count

@@ -19,10 +19,10 @@ BLOCK = 64  # pieces of which the best is looked up first: much faster than to r
 class Network(Protocol):
     """What a search needs of a network, eager or scripted; shapes as in model.network."""
 
-    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]: ...
 
     def decode_step(
-        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor, places: Tensor, width: int
+        self, pieces: Tensor, state: Tensor, memory: Tensor, source: Tensor, places: Tensor, width: int
     ) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
@@ -58,15 +58,15 @@ class Step(nn.Module):
         self.special = special
 
     def forward(
-        self, rows: Tensor, state: Tensor, memory: Tensor, mask: Tensor, width: int, count: int
+        self, rows: Tensor, state: Tensor, memory: Tensor, source: Tensor, width: int, count: int
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Advance rows; return what ``candidates`` finds, then the state and the weights of ``advance``."""
-        log_probabilities, state, weights = self.advance(rows, state, memory, mask, width)
+        log_probabilities, state, weights = self.advance(rows, state, memory, source, width)
         ends, values, pieces = self.candidates(log_probabilities, count)
         return ends, values, pieces, state, weights
 
     def advance(
-        self, rows: Tensor, state: Tensor, memory: Tensor, mask: Tensor, width: int
+        self, rows: Tensor, state: Tensor, memory: Tensor, source: Tensor, width: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Advance every row by its piece.
 
@@ -74,7 +74,7 @@ class Step(nn.Module):
         in Seq2Seq.decode_step → log-probabilities (R, V), state (R, Z), weights (R, S).
         """
         state = state.index_select(0, rows[1])
-        logits, state, weights = self.network.decode_step(rows[0], state, memory, mask, rows[2], width)
+        logits, state, weights = self.network.decode_step(rows[0], state, memory, source, rows[2], width)
         return torch.log_softmax(logits.float(), dim=-1), state, weights
 
     def candidates(self, log_probabilities: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

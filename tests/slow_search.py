@@ -45,7 +45,7 @@ def log_probabilities(search: BeamSearch, source: Sequence[int], targets: Sequen
     assert isinstance(search.network, Seq2Seq)
     count = len(targets)
     inputs = torch.tensor([[START, *target] for target in targets])
-    logits = search.network(torch.tensor([source] * count), torch.tensor([len(source)] * count), inputs)
+    logits, _ = search.network(torch.tensor([source] * count), torch.tensor([len(source)] * count), inputs)
     return torch.log_softmax(logits, dim=-1)
 
 
@@ -53,9 +53,7 @@ def log_probabilities(search: BeamSearch, source: Sequence[int], targets: Sequen
 def attention(search: BeamSearch, source: Sequence[int], target: Sequence[int]) -> Tensor:
     """Return what each piece of a target and its end attended to, (T + 1, S), by teacher forcing."""
     assert isinstance(search.network, Seq2Seq)
-    memory, mask, state = search.network.encode(torch.tensor([source]), torch.tensor([len(source)]))
-    embedded = search.network._embed(torch.tensor([[START, *target]]))
-    _, _, weights = search.network.decoder(embedded, state, memory, mask)
+    _, weights = search.network(torch.tensor([source]), torch.tensor([len(source)]), torch.tensor([[START, *target]]))
     found: Tensor = weights[0]
     return found
 

@@ -239,12 +239,12 @@ class Poisoned:
         self._network = network
         self.decode_step = network.decode_step
 
-    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        memory, mask, state = self._network.encode(source, lengths)
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        memory, state = self._network.encode(source, lengths)
         is_poisoned = (source == self.PIECE).any(dim=1)
         memory[is_poisoned] = torch.nan
         state[is_poisoned] = torch.nan
-        return memory, mask, state
+        return memory, state
 
 
 def test_a_sentence_that_comes_to_nan_finds_nothing_and_harms_no_other(end_bias: float) -> None:
@@ -280,7 +280,7 @@ def test_an_admission_that_fails_leaves_the_batch_as_it_was(
         batch.step()
     encode = search.network.encode
 
-    def encode_and_run_out(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def encode_and_run_out(*inputs: Tensor) -> tuple[Tensor, Tensor]:
         if fails == "encode":
             run_out_of_memory()
         encoded = encode(*inputs)

@@ -11,6 +11,7 @@ from model.hypothesis import Hypothesis
 from model.network import Seq2Seq
 from model.search import BeamSearch, Sentence
 from model.tokenizer import END
+from tests.choices import CHOICES
 from tests.slow_search import (
     CPU,
     SPECIAL,
@@ -68,12 +69,18 @@ def test_sentences_that_join_at_any_step_in_any_company_are_decoded_as_alone(end
                 )
 
 
-@pytest.mark.parametrize(("embedding_size", "hidden_size"), [(96, 128), (64, 96)])
+@pytest.mark.parametrize(
+    ("embedding_size", "hidden_size", "choice"),
+    [(96, 128, "2 and 3 layers"), *((64, 96, choice) for choice in CHOICES)],
+)
 @pytest.mark.usefixtures("_int8")
-def test_in_int8_company_changes_not_a_bit_of_what_a_sentence_gets(embedding_size: int, hidden_size: int) -> None:
+def test_in_int8_company_changes_not_a_bit_of_what_a_sentence_gets(
+    embedding_size: int, hidden_size: int, choice: str
+) -> None:
     random = Random(hidden_size)
     torch.manual_seed(hidden_size)
-    config = NetworkConfig(embedding_size=embedding_size, hidden_size=hidden_size)
+    sizes = {"embedding_size": embedding_size, "hidden_size": hidden_size}
+    config = NetworkConfig.model_validate(sizes | CHOICES[choice])
     network = Seq2Seq(config, WIDE_PIECES).eval()
     with torch.no_grad():
         for parameter in network.parameters():

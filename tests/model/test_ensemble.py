@@ -46,11 +46,12 @@ def networks() -> list[Seq2Seq]:
 @torch.inference_mode()
 def trace(network: Network, sources: Sequence[Sequence[int]]) -> list[tuple[Tensor, Tensor]]:
     """Return log-probabilities and attention of some steps, with two rows of the first source and one of the second."""
-    memory, mask, state = network.encode(pad(sources), torch.tensor([len(source) for source in sources]))
+    source = pad(sources)
+    memory, state = network.encode(source, torch.tensor([len(source) for source in sources]))
     state, places = state[[0, 0, 1]], torch.tensor([0, 1, 2])
     steps = []
     for pieces in CHOSEN:
-        logits, state, weights = network.decode_step(torch.tensor(pieces), state, memory, mask, places, 2)
+        logits, state, weights = network.decode_step(torch.tensor(pieces), state, memory, source, places, 2)
         steps.append((torch.log_softmax(logits, dim=-1), weights))
     return steps
 

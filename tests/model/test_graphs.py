@@ -11,6 +11,7 @@ from torch import Tensor
 
 from model import graphs
 from model.config import DecodingConfig, NetworkConfig
+from model.data import pad
 from model.graphs import GraphedNetwork, Outputs
 from model.network import Seq2Seq
 from model.search import BeamSearch
@@ -44,13 +45,13 @@ def network() -> Seq2Seq:
 def random_step(network: Seq2Seq, random: Random) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, int]:
     """Return the arguments of a step over sentences of any length with beams of any width."""
     lengths = [random.randint(1, 40) for _ in range(random.randint(1, 9))]
-    source = torch.randint(4, PIECES, (len(lengths), max(lengths)))
-    memory, mask, _ = network.encode(source, torch.tensor(lengths))
+    source = pad([torch.randint(4, PIECES, (length,)).tolist() for length in lengths])
+    memory, _ = network.encode(source, torch.tensor(lengths))
     width = random.randint(4, 16)
     places = sorted(random.sample(range(len(lengths) * width), random.randint(1, len(lengths) * width)))
     pieces = torch.randint(4, PIECES, (len(places),))
     state = torch.randn(len(places), network.decoder.state_size)
-    return pieces, state, memory, mask, torch.tensor(places), width
+    return pieces, state, memory, source, torch.tensor(places), width
 
 
 def test_a_step_in_a_graph_equals_the_step_whatever_was_in_the_graph_before(network: Seq2Seq) -> None:
@@ -69,8 +70,9 @@ def test_a_nan_that_a_longer_sentence_left_in_a_graph_reaches_nobody(network: Se
 
     def step(length: int, fill: float) -> Tensor:
         memory = torch.full((1, length, 2 * network.decoder.layers[0].hidden_size), fill)
-        mask = torch.ones(1, length, dtype=torch.bool)
-        arguments = (torch.tensor([5]), torch.zeros(1, network.decoder.state_size), memory, mask, torch.tensor([0]), 4)
+        source = torch.full((1, length), 5)
+        state = torch.zeros(1, network.decoder.state_size)
+        arguments = (torch.tensor([5]), state, memory, source, torch.tensor([0]), 4)
         return graphed.decode_step(*arguments)[0]
 
     assert step(30, float("nan")).isnan().any()

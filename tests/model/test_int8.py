@@ -1,6 +1,7 @@
 """Products in int8 are compared with rounding written out in integers, which is exact."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from model.data import pad
 from model.int8 import Int8Product, Linear
 from model.network import Seq2Seq
 from model.tokenizer import END, START
+from tests.choices import CHOICES
 
 CPU = torch.device("cpu")
 SOURCES = [[4, 5, 6, 7, 8, END], [9, END], [10, 4, 4, END]]
@@ -28,8 +30,8 @@ def _quantizing(_int8: None) -> Iterator[None]:
         yield
 
 
-def make_network(**sizes: int) -> Seq2Seq:
-    config = NetworkConfig.model_validate({"embedding_size": 48, "hidden_size": 64, "encoder_layers": 3, **sizes})
+def make_network(choice: dict[str, Any]) -> Seq2Seq:
+    config = NetworkConfig.model_validate({"embedding_size": 48, "hidden_size": 64, "encoder_layers": 3, **choice})
     network = Seq2Seq(config, PIECES).eval()
     for parameter in network.parameters():
         parameter.mul_(3)
@@ -108,17 +110,19 @@ def test_a_linear_layer_gives_nearly_the_same_once_quantized() -> None:
 
 def run(network: Seq2Seq | torch.jit.ScriptModule) -> list[Tensor]:
     """Return log-probabilities and weights of some steps with two rows a sentence."""
-    memory, mask, state = network.encode(pad(SOURCES), LENGTHS)
+    source = pad(SOURCES)
+    memory, state = network.encode(source, LENGTHS)
     state, places = state.repeat_interleave(2, dim=0), torch.arange(6)
     found = []
     for pieces in ([START] * 6, [4, 5, 6, 7, 8, 9], [10, 9, 8, 7, 6, 5]):
-        logits, state, weights = network.decode_step(torch.tensor(pieces), state, memory, mask, places, 2)
+        logits, state, weights = network.decode_step(torch.tensor(pieces), state, memory, source, places, 2)
         found += [torch.log_softmax(logits, dim=-1), weights]
     return found
 
 
-def test_the_network_gives_nearly_the_same_once_quantized() -> None:
-    network = make_network()
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
+def test_the_network_gives_nearly_the_same_once_quantized(choice: dict[str, Any]) -> None:
+    network = make_network(choice)
     before = run(network)
     network.quantize()
     for quantized, expected in zip(run(network), before, strict=True):
@@ -126,18 +130,18 @@ def test_the_network_gives_nearly_the_same_once_quantized() -> None:
         assert 0 < off < 0.1
 
 
-def test_the_scripted_network_gives_the_same_bits_as_the_eager_one_once_quantized() -> None:
-    network = make_network()
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
+def test_the_scripted_network_gives_the_same_bits_as_the_eager_one_once_quantized(choice: dict[str, Any]) -> None:
+    network = make_network(choice)
     scripted = torchscript.load(torchscript.script(network), CPU, "int8")
     network.quantize()
     for one, other in zip(run(scripted), run(network), strict=True):
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("decoder_layers", [2, 4])
-@pytest.mark.parametrize("encoder_layers", [1, 3])
-def test_no_input_exceeds_the_bound_of_its_grid(encoder_layers: int, decoder_layers: int) -> None:
-    network = make_network(encoder_layers=encoder_layers, decoder_layers=decoder_layers)
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
+def test_no_input_exceeds_the_bound_of_its_grid(choice: dict[str, Any]) -> None:
+    network = make_network(choice)
     for name, parameter in network.named_parameters():
         if "embedding" not in name:
             parameter.mul_(20)  # gates wide open: what is bounded comes to its bound

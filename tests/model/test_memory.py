@@ -1,45 +1,55 @@
 """The pool is compared with a plain list of tensors, of which whoever leaves is replaced by the last."""
 
 from random import Random
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
 from model.memory import POSITIONS_MULTIPLE, MemoryPool
+from model.tokenizer import PAD
 
 SIZE = 3
 GARBAGE = 9.0  # what an encoder leaves under the padding of a batch
 
 
+class Held(NamedTuple):
+    memory: Tensor  # (S, M)
+    source: Tensor  # (S)
+
+
 def encoded(lengths: list[int], padded_to: int) -> tuple[Tensor, Tensor]:
-    mask = torch.arange(padded_to).unsqueeze(0) < torch.tensor(lengths).unsqueeze(1)
-    return torch.randn(len(lengths), padded_to, SIZE).masked_fill(~mask.unsqueeze(-1), GARBAGE), mask
+    is_padding = torch.arange(padded_to).unsqueeze(0) >= torch.tensor(lengths).unsqueeze(1)
+    memory = torch.randn(len(lengths), padded_to, SIZE).masked_fill(is_padding.unsqueeze(-1), GARBAGE)
+    return memory, torch.randint(1, 99, (len(lengths), padded_to)).masked_fill(is_padding, PAD)
 
 
-def add(pool: MemoryPool, lengths: list[int], padding: int = 0) -> list[Tensor]:
-    """Add random memories; return each without its padding."""
-    memory, mask = encoded(lengths, max(lengths) + padding)
-    pool.add(memory, mask, lengths)
-    return [sentence[:length] for sentence, length in zip(memory, lengths, strict=True)]
+def add(pool: MemoryPool, lengths: list[int], padding: int = 0) -> list[Held]:
+    """Add random memories; return each with its source, without their padding."""
+    memory, source = encoded(lengths, max(lengths) + padding)
+    pool.add(memory, source, lengths)
+    return [Held(m[:length], s[:length]) for m, s, length in zip(memory, source, lengths, strict=True)]
 
 
-def assert_holds(pool: MemoryPool, expected: list[Tensor]) -> None:
-    memory, mask = pool.views()
-    positions = -(-max(map(len, expected)) // 16) * 16
+def assert_holds(pool: MemoryPool, expected: list[Held]) -> None:
+    memory, source = pool.views()
+    positions = -(-max(len(held.source) for held in expected) // 16) * 16
     assert len(pool) == len(expected)
     assert memory.shape == (len(expected), positions, SIZE)
-    assert mask.shape == (len(expected), positions)
-    for held, is_real, sentence in zip(memory, mask, expected, strict=True):
-        assert torch.equal(is_real, torch.arange(positions) < len(sentence))
-        assert torch.equal(held[: len(sentence)], sentence)
-        assert held.isfinite().all()
+    assert source.shape == (len(expected), positions)
+    for one, pieces, held in zip(memory, source, expected, strict=True):
+        length = len(held.source)
+        assert torch.equal(pieces[:length], held.source)
+        assert (pieces[length:] == PAD).all()
+        assert torch.equal(one[:length], held.memory)
+        assert one.isfinite().all()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_memories_that_come_and_go_are_those_of_a_plain_list(seed: int) -> None:
     torch.manual_seed(seed)
-    random, pool, expected = Random(seed), MemoryPool(), list[Tensor]()
+    random, pool, expected = Random(seed), MemoryPool(), list[Held]()
     for _ in range(200):
         if expected and random.random() < 0.6:
             index = random.randrange(len(expected))
@@ -68,7 +78,7 @@ def test_positions_are_those_of_the_longest_rounded_up(longest: int, positions: 
 def test_a_nan_that_somebody_left_does_not_reach_who_comes_later(left_by: int) -> None:
     pool = MemoryPool()
     expected = add(pool, [2])
-    pool.add(torch.full((2, 40, SIZE), torch.nan), torch.ones(2, 40, dtype=torch.bool), [40, left_by])
+    pool.add(torch.full((2, 40, SIZE), torch.nan), torch.ones(2, 40, dtype=torch.long), [40, left_by])
     pool.remove(2)
     pool.remove(1)
     expected += add(pool, [5])
@@ -78,7 +88,7 @@ def test_a_nan_that_somebody_left_does_not_reach_who_comes_later(left_by: int) -
 
 
 def test_the_pool_grows_by_sentences_and_by_positions_without_losing_any() -> None:
-    pool, expected = MemoryPool(), list[Tensor]()
+    pool, expected = MemoryPool(), list[Held]()
     for lengths in ([3], [4, 5], [50], [1, 1, 1, 1], [70]):
         expected += add(pool, lengths)
         assert_holds(pool, expected)
@@ -100,15 +110,15 @@ def test_when_there_is_no_memory_to_grow_by_nothing_is_added(monkeypatch: pytest
 
     pool = MemoryPool()
     expected = add(pool, [3, 4])
-    memory, mask = encoded([40], 40)
+    memory, source = encoded([40], 40)
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "zeros", fail)
+        patch.setattr(torch, "full", fail)
         with pytest.raises(torch.OutOfMemoryError):
-            pool.add(memory, mask, [40])
+            pool.add(memory, source, [40])
     assert_holds(pool, expected)
 
 
 def test_the_type_of_the_memories_is_kept() -> None:
     pool = MemoryPool()
-    pool.add(torch.ones(1, 2, SIZE, dtype=torch.bfloat16), torch.ones(1, 2, dtype=torch.bool), [2])
+    pool.add(torch.ones(1, 2, SIZE, dtype=torch.bfloat16), torch.ones(1, 2, dtype=torch.long), [2])
     assert pool.views()[0].dtype == torch.bfloat16

@@ -35,14 +35,14 @@ class TableNetwork:
     def __init__(self, table: dict[tuple[int, ...], dict[int, float]]) -> None:
         self._table = table
 
-    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        mask = torch.arange(source.size(1)).unsqueeze(0) < lengths.unsqueeze(1)
-        return torch.zeros(*source.shape, 1), mask, torch.zeros(len(source), 1)
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        del lengths
+        return torch.zeros(*source.shape, 1), torch.zeros(len(source), 1)
 
     def decode_step(
-        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor, places: Tensor, width: int
+        self, pieces: Tensor, state: Tensor, memory: Tensor, source: Tensor, places: Tensor, width: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        del mask, places, width
+        del source, places, width
         state = state * PIECES + pieces.unsqueeze(1)  # the history, as a number
         probabilities = torch.zeros(len(pieces), PIECES)
         for row, number in enumerate(state.flatten().tolist()):

@@ -233,16 +233,15 @@ def test_a_sentence_for_which_nothing_is_found_fails_alone(
 class NaNNetwork:
     """Knows 8 pieces, and the probability of none."""
 
-    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        count, length = source.shape
-        mask = torch.arange(length) < lengths.unsqueeze(1)
-        return torch.zeros(count, length, 2), mask, torch.zeros(count, 2)
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        del lengths
+        return torch.zeros(*source.shape, 2), torch.zeros(len(source), 2)
 
     def decode_step(
-        self, pieces: Tensor, state: Tensor, memory: Tensor, mask: Tensor, places: Tensor, width: int
+        self, pieces: Tensor, state: Tensor, memory: Tensor, source: Tensor, places: Tensor, width: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        del places, width
-        return torch.full((len(pieces), 8), math.nan), state, torch.zeros(len(pieces), memory.size(1)).to(mask.device)
+        del source, places, width
+        return torch.full((len(pieces), 8), math.nan), state, torch.zeros(len(pieces), memory.size(1))
 
 
 def test_a_network_of_nan_is_a_failure_and_not_an_empty_translation(worker: Worker) -> None:
