@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network
 
 
 def average(paths: Sequence[Path]) -> Checkpoint:
@@ -20,6 +20,6 @@ def average(paths: Sequence[Path]) -> Checkpoint:
             raise CheckpointError(f"{path}: was trained by another recipe than {paths[0]}: their mean is no network")
         if other.tokenizer.model != first.tokenizer.model:
             raise CheckpointError(f"{path}: has another tokenizer than {paths[0]}: their mean is no network")
-    states = [checkpoint.network_state for checkpoint in checkpoints]
-    mean = {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in first.network_state}
+    states = [restore_network(checkpoint).state_dict() for checkpoint in checkpoints]  # refuses what is not whole
+    mean = {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
     return first._replace(network_state=mean, scores={}, training_state={})
