@@ -125,7 +125,9 @@ class TrainingConfig(Config):
     seed: int = 1
     steps: int = Field(20_000, ge=1)
     batch_pieces: int = Field(8_000, ge=1)
-    """Padded source and target positions in a batch."""
+    """Padded source and target positions in a batch, of all processes together."""
+    accumulate: int = Field(1, ge=1)
+    """In how many parts each process works through its share of a batch: less memory for the same steps."""
     length_multiple: int = Field(8, ge=1)
     """Lengths are padded to a multiple of this: oneDNN keeps one primitive for each shape it meets."""
     learning_rate: float = Field(1e-3, gt=0)
@@ -133,17 +135,34 @@ class TrainingConfig(Config):
     decay_steps: int = Field(4_000, ge=0)
     """The last steps, over which the rate falls to zero (warm-up, stable, decay: Hu et al. 2024, section 4)."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
+    r_drop: float = Field(0.0, ge=0)
+    """Weight of the divergence between two passes with different dropout (Liang et al. 2021, equation 4); 0 makes one
+    pass. Two take twice the time and memory."""
+    ema_decay: float = Field(0.0, ge=0, lt=1)
+    """Validate and export the exponential moving average of the weights, of which so much stays at each step."""
+    sparsity: float = Field(0.0, ge=0, lt=1)
+    """Share of each matrix of a network to start from that is set to 0 and stays 0 (Han et al. 2015)."""
     max_gradient_norm: float = Field(1.0, gt=0)
+    max_bad_steps: int = Field(10, ge=1)
+    """A step whose loss or gradient is not finite is skipped; so many in a row end the training."""
     bf16: bool = True
     """Autocast to bfloat16 on a processor with instructions for it (avx512_bf16); others train in float32."""
     sampling_alpha: float = Field(0.0, ge=0)
     """Subword regularization: smoothing of the distribution over segmentations (Kudo 2018); 0 switches it off."""
     sampling_candidates: int = Field(8, ge=2)
     """Among how many best segmentations to sample."""
+    source_drop: float = Field(0.0, ge=0, lt=1)
+    """Share of source pieces that are left out, anew in each epoch (Lample et al. 2018, section 2.3)."""
+    source_shuffle: int = Field(0, ge=0)
+    """How many places a source piece may move from its own (the same section; 3 there)."""
     validate_every_steps: int = Field(1_000, ge=1)
     checkpoint_every_minutes: float = Field(5.0, gt=0)
     validation_pairs: int = Field(300, ge=1)
     """Pairs of each task's dev file that are decoded at a validation."""
+    patience: int = Field(0, ge=0)
+    """End after so many validations in a row without a better score on dev; 0 goes on to the last step."""
+    keep_checkpoints: int = Field(0, ge=0)
+    """Of how many last validations the network is kept, as step-NNN.pt, for an average of them."""
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:

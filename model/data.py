@@ -153,6 +153,14 @@ class TrainingSet:
         random.shuffle(batches)
         return batches
 
+    def batches(self, epoch: int, config: TrainingConfig, start: int) -> Iterator[list[Example]]:
+        """Yield the epoch's batches from number ``start`` on, with segmentations sampled if the recipe asks for it."""
+        for number, indices in enumerate(self.epoch(epoch, config)[start:], start):
+            # The segmentations of a batch follow from its place alone, so a resumed run draws the same.
+            random = Random(f"{config.seed} {epoch} {number}")
+            is_sampled = config.sampling_alpha > 0
+            yield [self._sample(i, config, random) if is_sampled else self.examples[i] for i in indices]
+
     def batch(self, indices: Sequence[int], config: TrainingConfig, random: Random) -> Batch:
         """Pad the examples to a batch, with segmentations sampled anew when the recipe asks for it."""
         if config.sampling_alpha == 0:

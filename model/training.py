@@ -1,52 +1,32 @@
-"""Train a network by its recipe, and validate it through the search that serves it.
+"""Train a network by its recipe, alone or as one of several processes that share every batch.
 
-What is kept in a run's folder: ``last.pt`` to go on from, ``best.pt`` to export, ``log.csv`` and ``curves.png``.
+What is kept in a run's folder: ``last.pt`` to go on from, ``best.pt`` to export, ``log.csv`` and ``curves.png``, and
+``step-NNN.pt`` of the last validations where the recipe asks for them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
-from model.config import Recipe, Task, TrainingConfig
-from model.data import Batch, DataError, Pair, TrainingSet, corpus_pairs
-from model.evaluation import headline, score
+from model.config import Recipe, RecipeError
+from model.data import DataError, Example, TrainingSet, corpus_pairs
 from model.network import Seq2Seq
-from model.precision import available
-from model.search import BeamSearch, search_all
-from model.tokenizer import PAD, Tokenizer
-from model.training_log import TrainingLog
+from model.noise import add_noise
+from model.optimization import Optimization, Update
+from model.parallel import open_fabric
+from model.tokenizer import Tokenizer
+from model.training_log import Progress, Recent, TrainingLog
+from model.transfer import Start, load_start, suits, take
+from model.validation import load_dev_set, validate
 
-
-class Progress(NamedTuple):
-    """Where a training stands after a step, for whoever shows it."""
-
-    step: int
-    steps: int
-    loss: float
-    """Cross-entropy a target piece in nats, without smoothing, averaged over the last steps."""
-    pieces_per_second: float
-    """Target pieces, padding not counted."""
-
+STEPS_A_ROW = 20
+"""Steps that a row of the log stands for."""
 
 Report = Callable[[Progress], None]
-
-
-def learning_rate(step: int, config: TrainingConfig) -> float:
-    """Return the rate of a step counted from 0: linear warm-up, constant, linear decay to zero at ``steps``."""
-    warmup = (step + 1) / config.warmup_steps
-    decay = (config.steps - step) / (config.decay_steps + 1)
-    return config.learning_rate * min(1.0, warmup, decay)
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Say whether it is a processor with instructions for bfloat16; without them oneDNN has no LSTM in it at all."""
-    return device.type == "cpu" and "bfloat16" in available(device)
 
 
 def load_training_set(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> TrainingSet:
@@ -57,17 +37,6 @@ def load_training_set(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> Tra
     if not training_set.examples:
         raise DataError(f"{recipe.name}: no pair is fit for training; dropped: {dict(training_set.dropped)}")
     return training_set
-
-
-def load_dev_set(recipe: Recipe, folder: Path) -> dict[Task, list[Pair]]:
-    """Read the first ``validation_pairs`` dev pairs of each task."""
-    dev_set: dict[Task, list[Pair]] = {}
-    for corpus in recipe.corpus:
-        pairs = list(corpus_pairs(corpus, [corpus.dev], folder)) if corpus.dev else []
-        for task in corpus.tasks:
-            of_task = [pair for pair in pairs if pair.task == task]
-            dev_set.setdefault(task, []).extend(of_task[: recipe.training.validation_pairs])
-    return {task: pairs for task, pairs in dev_set.items() if pairs}
 
 
 def train_tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
@@ -82,162 +51,235 @@ def train_tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
     return Tokenizer.train(texts, recipe.tasks, recipe.tokenizer)
 
 
+def describe_batch(examples: Sequence[Example]) -> str:
+    """Return a batch's size and lengths in words."""
+    source, target = (max(map(len, side)) for side in zip(*examples, strict=True))
+    return f"{len(examples)} sentences of up to {source} source and {target + 1} target pieces"
+
+
 class Trainer:
-    """A training at one moment: network, optimizer and place in the data, all of which a checkpoint restores.
+    """A training at one moment: weights, optimizer and place in the data, all of which a checkpoint restores.
 
     ``last`` is the checkpoint to go on from; its recipe must equal this one but for [training], [decoding] and [card],
-    else CheckpointError.
+    else CheckpointError. ``start`` is a network to begin from instead; ``taken`` says what of it was of use.
     """
 
     def __init__(
-        self, recipe: Recipe, *, data: Path, run: Path, device: torch.device, last: Checkpoint | None = None
+        self,
+        recipe: Recipe,
+        *,
+        data: Path,
+        run: Path,
+        device: torch.device,
+        last: Checkpoint | None = None,
+        start: Start | None = None,
     ) -> None:
         self.recipe = recipe
         self.run = run
-        self.device = device
         config = recipe.training
-        torch.manual_seed(config.seed)
         if last and not recipe.trains_like(last.recipe):
             raise CheckpointError(f"{run / 'last.pt'}: was trained by a recipe with other data, network or batches")
-        self.tokenizer = last.tokenizer if last else train_tokenizer(recipe, data)
-        self.training_set = load_training_set(recipe, self.tokenizer, data)
+        if config.sparsity and not (last or start):
+            raise RecipeError(f"{recipe.name}: training.sparsity prunes a trained network: name one to start from")
+        self.fabric = open_fabric(device, bf16=config.bf16)
+        self.device = self.fabric.device
+        self.tokenizer = last.tokenizer if last else self._tokenizer(data, start)
+        with self.fabric.rank_zero_first():  # what it leaves on disk is there for the others
+            self.training_set = load_training_set(recipe, self.tokenizer, data)
         self.dev_set = load_dev_set(recipe, data)
+        torch.manual_seed(config.seed)
         network = restore_network(last) if last else Seq2Seq(recipe.network, len(self.tokenizer))
-        self.network = network.to(device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
+        self.taken = take(network, self.tokenizer, start) if start else None
+        self.network = network
+        self.optimization = Optimization(network, config, self.fabric)
+        if self.fabric.global_rank:
+            torch.manual_seed(config.seed + self.fabric.global_rank)  # each drops out units of its own
         self.step = 0
         self.epoch = 0
         self.batches_seen = 0
         self.seconds = 0.0
         self.best = float("-inf")
+        self.validations_since_best = 0
+        self.bad_steps = 0
         self.scores: dict[str, float] = {}
+        self.is_stopped = False
+        self._is_asked_to_stop = False
         if last:
             self._restore(last)
 
+    def _tokenizer(self, data: Path, start: Start | None) -> Tokenizer:
+        """Return the start's where it suits the recipe, else one learnt by the first process, the same for all."""
+        if start and suits(start.tokenizer, self.recipe):
+            return start.tokenizer
+        with self.fabric.rank_zero_first():  # which waits for longer than a broadcast would
+            model = train_tokenizer(self.recipe, data).model if self.fabric.is_global_zero else b""
+        return Tokenizer(self.fabric.broadcast(model))
+
     def _restore(self, last: Checkpoint) -> None:
         state = last.training_state
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimization.restore(state["optimization"])
         self.step, self.epoch, self.batches_seen = state["step"], state["epoch"], state["batches_seen"]
         self.seconds, self.best, self.scores = state["seconds"], state["best"], last.scores
-        torch.set_rng_state(state["random_state"])
-        if self.device.type == "cuda" and state["cuda_random_state"] is not None:
-            torch.cuda.set_rng_state(state["cuda_random_state"])
+        self.validations_since_best, self.bad_steps = state["validations_since_best"], state["bad_steps"]
+        rank = self.fabric.global_rank
+        if rank < len(state["random_states"]):  # more processes than before begin with states of their own
+            torch.set_rng_state(state["random_states"][rank].clone())  # crashes on a view
+            if self.device.type == "cuda" and state["cuda_random_states"] is not None:
+                torch.cuda.set_rng_state(state["cuda_random_states"][rank].clone(), self.device)
 
-    def checkpoint(self, *, with_training_state: bool) -> Checkpoint:
-        """Return the checkpoint of this moment."""
+    def checkpoint(self) -> Checkpoint:
+        """Return the checkpoint of this moment, to go on from; all processes have to ask for it together."""
         on_gpu = self.device.type == "cuda"
         state = {
-            "optimizer": self.optimizer.state_dict(),
+            "optimization": self.optimization.state(),
             "step": self.step,
             "epoch": self.epoch,
             "batches_seen": self.batches_seen,
             "seconds": self.seconds,
             "best": self.best,
-            "random_state": torch.get_rng_state(),
-            "cuda_random_state": torch.cuda.get_rng_state() if on_gpu else None,
+            "validations_since_best": self.validations_since_best,
+            "bad_steps": self.bad_steps,
+            "random_states": self._gathered(torch.get_rng_state()),
+            "cuda_random_states": self._gathered(torch.cuda.get_rng_state(self.device)) if on_gpu else None,
         }
+        return self.result()._replace(training_state=state)
+
+    def result(self) -> Checkpoint:
+        """Return the checkpoint of this moment's network alone."""
         return Checkpoint(
             recipe=self.recipe,
             tokenizer=self.tokenizer,
-            network_state=self.network.state_dict(),
+            network_state=self.optimization.result.state_dict(),
             scores=self.scores,
-            training_state=state if with_training_state else {},
+            training_state={},
         )
 
-    def train(self, report: Report) -> None:
-        """Train to the recipe's last step, validating and saving on the way."""
+    def _gathered(self, state: torch.Tensor) -> torch.Tensor:
+        """Return the state of each process, (processes, size)."""
+        states = torch.zeros(self.fabric.world_size, len(state), dtype=state.dtype)
+        states[self.fabric.global_rank] = state
+        gathered: torch.Tensor = self.fabric.all_reduce(states, reduce_op="sum")  # type: ignore[assignment]
+        return gathered.cpu()
+
+    def stop(self) -> None:
+        """Save and leave ``train`` after the step that is under way, whichever process is asked."""
+        self._is_asked_to_stop = True
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps are done, or no validation has been better for as long as the recipe has patience."""
         config = self.recipe.training
-        log = TrainingLog(self.run, resumed_at=self.step)
-        loss_sum, pieces, recent_loss = 0.0, 0, float("nan")
-        since_log = last_save = time.monotonic()
-        while self.step < config.steps:
-            batches = self.training_set.epoch(self.epoch, config)
-            for number in range(self.batches_seen, len(batches)):
-                # The segmentations of a batch follow from its place alone, so a resumed run draws the same.
-                random = Random(f"{config.seed} {self.epoch} {number}")
-                batch = self.training_set.batch(batches[number], config, random)
-                batch_loss, batch_pieces = self._update(batch)
-                loss_sum, pieces = loss_sum + batch_loss, pieces + batch_pieces
-                self.step += 1
-                self.batches_seen = number + 1
+        return self.step >= config.steps or 0 < config.patience <= self.validations_since_best
+
+    def train(self, report: Report) -> None:
+        """Train to the recipe's last step or to a stop, validating and saving on the way.
+
+        RecipeError for a batch that does not fit into memory, and for too many steps in a row that are not finite.
+        """
+        config = self.recipe.training
+        log = TrainingLog(self.run, resumed_at=self.step) if self.fabric.is_global_zero else None
+        recent = Recent()
+        last_save = time.monotonic()
+        while not self.is_finished:
+            for examples in self.training_set.batches(self.epoch, config, start=self.batches_seen):
+                update = self._update(examples)
+                if update.is_finite:
+                    recent.add(update.loss, update.pieces)
+                else:
+                    recent.skip()
                 is_validation = self.step % config.validate_every_steps == 0 or self.step == config.steps
-                if self.step % 20 == 0 or is_validation:
-                    now = time.monotonic()
-                    self.seconds += now - since_log
-                    recent_loss = loss_sum / pieces
-                    report(Progress(self.step, config.steps, recent_loss, pieces / (now - since_log)))
-                    log.add_loss(self.step, self.seconds, recent_loss, pieces / (now - since_log))
-                    loss_sum, pieces = 0.0, 0
-                    if is_validation:
-                        self._validate_and_keep_best()
-                        log.add_scores(self.step, self.seconds, self.scores)
-                    since_log = time.monotonic()
-                if is_validation or time.monotonic() - last_save > 60 * config.checkpoint_every_minutes:
-                    save_checkpoint(self.run / "last.pt", self.checkpoint(with_training_state=True))
-                    log.draw()
+                if self.step % STEPS_A_ROW == 0 or is_validation:
+                    self._note(recent, is_validation, log, report)
+                    recent = Recent()
+                if self._must_save(last_save) or is_validation:
+                    self._save(log)
                     last_save = time.monotonic()
-                if self.step == config.steps:
+                if self.is_stopped or self.is_finished:
                     return
             self.epoch, self.batches_seen = self.epoch + 1, 0
 
-    def _update(self, batch: Batch) -> tuple[float, int]:
-        """Take one step; return the batch's unsmoothed loss in nats and its number of target pieces."""
+    def _update(self, examples: list[Example]) -> Update:
+        """Take a step with the batch; refuse what does not fit into memory and a run of steps that are not finite."""
         config = self.recipe.training
-        self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, config)
-        batch = Batch(*(tensor.to(self.device) for tensor in batch))
-        # On a GPU, autocast would run cuDNN's LSTM in float16, whatever type it is given, and its gradients underflow.
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16 and has_bf16(self.device)):
-            logits = self.network(batch.source, batch.lengths, batch.target_inputs)
-        smoothed, plain, pieces = cross_entropy(logits, batch.target_outputs, config.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(smoothed / pieces)
-        nn.utils.clip_grad_norm_(self.network.parameters(), config.max_gradient_norm)
-        self.optimizer.step()
-        return plain, pieces
+        name = f"epoch {self.epoch}, batch {self.batches_seen} ({describe_batch(examples)})"
+        if config.source_drop or config.source_shuffle:
+            # As with sampled segmentations, what a batch gets follows from its place alone.
+            random = Random(f"{config.seed} {self.epoch} {self.batches_seen} noise")
+            examples = [add_noise(example, config, random) for example in examples]
+        try:
+            update = self.optimization.update(examples, self.step)
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+                raise
+            raise RecipeError(
+                f"{name}: out of memory: lower training.batch_pieces, now {config.batch_pieces}, "
+                f"or raise training.accumulate, now {config.accumulate}"
+            ) from error
+        self.bad_steps = 0 if update.is_finite else self.bad_steps + 1
+        if self.bad_steps >= config.max_bad_steps:
+            raise RecipeError(
+                f"{name}: loss or gradient is not finite, for the {self.bad_steps}th step in a row: "
+                f"training.learning_rate {config.learning_rate} may be too high"
+            )
+        self.step += 1
+        self.batches_seen += 1
+        return update
 
-    def _validate_and_keep_best(self) -> None:
-        self.network.eval()
-        self.scores = validate(self.network, self.tokenizer, self.dev_set, self.recipe, self.device)
+    def _must_save(self, last_save: float) -> bool:
+        """Agree on whether to save, and whether to stop, which one process may want and all have to do together."""
+        is_late = time.monotonic() - last_save > 60 * self.recipe.training.checkpoint_every_minutes
+        wishes = torch.tensor([is_late, self._is_asked_to_stop], dtype=torch.float32, device=self.device)
+        late, stopped = self.fabric.all_reduce(wishes, reduce_op="sum").tolist()  # type: ignore[union-attr]
+        self.is_stopped = stopped > 0
+        return self.is_stopped or late > 0
+
+    def _note(self, recent: Recent, is_validation: bool, log: TrainingLog | None, report: Report) -> None:
+        """Report and log the recent steps, after a validation where one is due."""
+        progress = recent.progress(self.step, self.recipe.training.steps)
+        self.seconds += recent.seconds
+        if is_validation:
+            self._validate()
+            progress = progress._replace(scores=self.scores)
+        report(progress)
+        if log:
+            log.add(progress, self.seconds)
+
+    def _validate(self) -> None:
+        """Score the network in the first process, and keep it if none was better."""
+        is_first = self.fabric.is_global_zero
+        network = self.optimization.result
+        scores = validate(network, self.tokenizer, self.dev_set, self.recipe, self.device) if is_first else {}
+        self.scores = self.fabric.broadcast(scores)
         mean = sum(self.scores.values()) / len(self.scores) if self.scores else 0.0
-        if mean >= self.best:
-            self.best = mean
-            save_checkpoint(self.run / "best.pt", self.checkpoint(with_training_state=False))
+        is_better = mean > self.best or not self.scores
+        self.validations_since_best = 0 if is_better else self.validations_since_best + 1
+        keeps_best = mean >= self.best
+        self.best = max(self.best, mean)
+        if is_first and keeps_best:
+            save_checkpoint(self.run / "best.pt", self.result())
+        if is_first and self.recipe.training.keep_checkpoints:
+            self._keep_result()
+
+    def _keep_result(self) -> None:
+        save_checkpoint(self.run / f"step-{self.step}.pt", self.result())
+        kept = sorted(self.run.glob("step-*.pt"), key=lambda path: int(path.stem.removeprefix("step-")))
+        for path in kept[: -self.recipe.training.keep_checkpoints]:
+            path.unlink()
+
+    def _save(self, log: TrainingLog | None) -> None:
+        checkpoint = self.checkpoint()
+        if log:
+            save_checkpoint(self.run / "last.pt", checkpoint)
+            log.draw()
+        self.fabric.barrier()
 
 
-def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, smoothing: float) -> tuple[torch.Tensor, float, int]:
-    """Return summed loss with label smoothing (Szegedy et al. 2016, section 7), without it, and the pieces counted.
+def open_training(
+    recipe: Recipe, *, data: Path, run: Path, resume: bool, device: torch.device, start: Path | None = None
+) -> Trainer:
+    """Read text from folder ``data`` to train with into folder ``run``, which all processes have to see.
 
-    logits (B, T, V), targets (B, T); padding does not count.
-    """
-    log_probabilities = torch.log_softmax(logits.float(), dim=-1)
-    is_piece = targets != PAD
-    plain = -(log_probabilities.gather(-1, targets.unsqueeze(-1)).squeeze(-1) * is_piece).sum()
-    uniform = -(log_probabilities.mean(dim=-1) * is_piece).sum()
-    return (1 - smoothing) * plain + smoothing * uniform, plain.item(), int(is_piece.sum())
-
-
-def validate(
-    network: Seq2Seq, tokenizer: Tokenizer, dev_set: dict[Task, list[Pair]], recipe: Recipe, device: torch.device
-) -> dict[str, float]:
-    """Return the headline score of each task on its dev pairs, decoded by the recipe's beam search."""
-    search = BeamSearch(network, tokenizer.special_ids, device)
-    limit = recipe.max_source_pieces
-    scores = {}
-    for task, pairs in dev_set.items():
-        sources = [tokenizer.frame_source(tokenizer.encode(pair.source)[:limit], task) for pair in pairs]
-        outputs = [""] * len(pairs)
-        for index, hypotheses in search_all(search, sources, recipe.decoding):
-            # A network that has diverged to NaN gives no hypothesis; its score says so.
-            outputs[index] = tokenizer.decode(hypotheses[0].pieces) if hypotheses else ""
-        scores[str(task)] = headline(task, score(task, outputs, [[pair.target] for pair in pairs]))
-    return scores
-
-
-def open_training(recipe: Recipe, *, data: Path, run: Path, resume: bool, device: torch.device) -> Trainer:
-    """Read text from folder ``data`` to train with into folder ``run``, from the start or from its last.pt.
-
+    It begins with random weights, with those of ``start`` (a checkpoint, or a bundle's folder) or with its last.pt.
     CheckpointError when there is something to resume and ``resume`` is not set, or the reverse; DataError for text
     that cannot be read.
     """
@@ -246,8 +288,11 @@ def open_training(recipe: Recipe, *, data: Path, run: Path, resume: bool, device
         raise CheckpointError(f"{last} exists: go on with --resume, or name another folder")
     if resume and not last.exists():
         raise CheckpointError(f"{last}: nothing to resume")
+    if resume and start:
+        raise CheckpointError(f"{last} and {start}: a training goes on from one or starts from the other")
+    begun = load_start(start) if start else None
     run.mkdir(parents=True, exist_ok=True)
     checkpoint = load_checkpoint(last) if resume else None
     if checkpoint and not checkpoint.training_state:
         raise CheckpointError(f"{last}: holds a network alone, and not the training that made it")
-    return Trainer(recipe, data=data, run=run, device=device, last=checkpoint)
+    return Trainer(recipe, data=data, run=run, device=device, last=checkpoint, start=begun)

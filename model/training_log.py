@@ -2,11 +2,55 @@
 
 import csv
 import io
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 from model.atomic import write_atomically
 
-COLUMNS = ["step", "seconds", "loss", "pieces_per_second", "task", "score"]
+COLUMNS = ["step", "seconds", "loss", "pieces_per_second", "skipped", "task", "score"]
+
+
+class Progress(NamedTuple):
+    """Where a training stands after a step, for whoever shows it."""
+
+    step: int
+    steps: int
+    loss: float
+    """Cross-entropy a target piece in nats, without smoothing, averaged over the last steps; NaN without any."""
+    pieces_per_second: float
+    """Target pieces, padding not counted, of all processes."""
+    skipped: int
+    """Of the last steps, those whose loss or gradient was not finite."""
+    scores: dict[str, float]
+    """Of the validation after this step; empty where there was none."""
+
+
+class Recent:
+    """The steps since the last row of the log."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._loss, self._pieces, self._skipped = 0.0, 0, 0
+
+    def add(self, loss: float, pieces: int) -> None:
+        """Count a step with its summed loss."""
+        self._loss += loss
+        self._pieces += pieces
+
+    def skip(self) -> None:
+        """Count a step that was not taken."""
+        self._skipped += 1
+
+    @property
+    def seconds(self) -> float:
+        """How long it took so far."""
+        return time.monotonic() - self._since
+
+    def progress(self, step: int, steps: int) -> Progress:
+        """Return what to show after ``step`` of ``steps``."""
+        loss = self._loss / self._pieces if self._pieces else float("nan")
+        return Progress(step, steps, loss, self._pieces / self.seconds, self._skipped, {})
 
 
 class TrainingLog:
@@ -36,21 +80,19 @@ class TrainingLog:
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS, restval="").writerow(row)
 
-    def add_loss(self, step: int, seconds: float, loss: float, pieces_per_second: float) -> None:
-        """Note the training loss in nats a piece, and the speed in target pieces a second."""
+    def add(self, progress: Progress, seconds: float) -> None:
+        """Note loss, speed and skipped steps after so many seconds of training, then each task's score on dev."""
+        place = {"step": progress.step, "seconds": f"{seconds:.1f}"}
         self._append(
             {
-                "step": step,
-                "seconds": f"{seconds:.1f}",
-                "loss": f"{loss:.4f}",
-                "pieces_per_second": f"{pieces_per_second:.0f}",
+                **place,
+                "loss": f"{progress.loss:.4f}",
+                "pieces_per_second": f"{progress.pieces_per_second:.0f}",
+                "skipped": progress.skipped,
             }
         )
-
-    def add_scores(self, step: int, seconds: float, scores: dict[str, float]) -> None:
-        """Note each task's headline score on dev."""
-        for task, value in scores.items():
-            self._append({"step": step, "seconds": f"{seconds:.1f}", "task": task, "score": f"{value:.2f}"})
+        for task, value in progress.scores.items():
+            self._append({**place, "task": task, "score": f"{value:.2f}"})
 
     def draw(self) -> None:
         """Draw loss and scores over the steps."""

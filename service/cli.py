@@ -12,18 +12,22 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from model.allocator import keep_freed_memory
 from model.bundle import Score, load_bundle, write_description
 from model.config import StoredIn, load_recipe
 from model.export import export as export_bundle
+from model.training_log import Progress as Step
 from service.bench.cli import app as bench
 from service.catalogue import Catalogue, Entry, load_catalogue
 from service.console import Models, console, one_sentence_errors, parse_task, print_table
 from service.errors import InvalidRequest
 from service.offline import open_translator, run_in_bulk
 from service.settings import choose_device, choose_dtype, load_settings, share_cores
+from service.signals import STOPPED, on_stop
 
 LINES_AT_ONCE = 256
 
@@ -113,33 +117,51 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder that the recipe's files stand in")],
     run: Annotated[Path | None, typer.Option(help="Folder for checkpoints and log; by default runs/NAME")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where RUN/last.pt stopped")] = False,
+    start: Annotated[
+        Path | None, typer.Option(help="Checkpoint or bundle whose network to begin from, as to fine-tune a starter")
+    ] = None,
 ) -> None:
-    """Train a network by a recipe: RUN/best.pt to export, RUN/last.pt to go on from, log.csv and curves.png."""
+    """Train a network by a recipe: RUN/best.pt to export, RUN/last.pt to go on from, log.csv and curves.png.
+
+    SIGTERM and Ctrl-C save RUN/last.pt and end with status 143. torchrun -m service.cli train … shares each batch
+    among several devices or machines, which all have to see RUN.
+    """
     with one_sentence_errors():
         settings = load_settings()
         # Imported here: serving installs none of what only training and evaluation need.
-        from model.training import Progress as Step
         from model.training import open_training
 
         followed = load_recipe(recipe)
         folder = run or Path("runs") / followed.name
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        console.print(f"reading {data}")
-        trainer = open_training(followed, data=data, run=folder, resume=resume, device=choose_device(settings))
-        console.print(f"{len(trainer.training_set.examples)} pairs; dropped: {dict(trainer.training_set.dropped)}")
-        on_terminal = sys.stderr.isatty()
+        keep_freed_memory()
+        is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one speaks
+        speaker = console if is_first else Console(quiet=True)
+        speaker.print(f"reading {data}")
+        trainer = open_training(
+            followed, data=data, run=folder, resume=resume, device=choose_device(settings), start=start
+        )
+        speaker.print(f"{len(trainer.training_set.examples)} pairs; dropped: {dict(trainer.training_set.dropped)}")
+        if trainer.taken:
+            speaker.print(f"started from {start}: {trainer.taken}")
+        on_terminal = sys.stderr.isatty() and is_first
         with _progress_bar(disable=not on_terminal) as progress:
             bar = progress.add_task("training", total=followed.training.steps)
 
             def report(step: Step) -> None:
                 text = f"loss {step.loss:.3f}  {step.pieces_per_second:,.0f} pieces/s"
+                text += f"  {step.skipped} steps skipped, not finite" if step.skipped else ""
                 progress.update(bar, completed=step.step, description=text)
                 if not on_terminal:
-                    console.print(f"step {step.step}/{step.steps}  {text}")
+                    speaker.print(f"step {step.step}/{step.steps}  {text}")
 
-            trainer.train(report)
-        console.print(f"scores on dev: {trainer.scores}; best checkpoint: {folder / 'best.pt'}")
+            with on_stop(trainer.stop):
+                trainer.train(report)
+        if not trainer.is_finished:
+            speaker.print(f"stopped at step {trainer.step}, saved in {folder / 'last.pt'}: go on with --resume")
+            raise typer.Exit(STOPPED)
+        speaker.print(f"scores on dev: {trainer.scores}; best checkpoint: {folder / 'best.pt'}")
 
 
 @app.command()
@@ -203,3 +225,7 @@ def _table(scores: list[Score]) -> Table:
             if isinstance(value, float):
                 table.add_row(str(score.task), score.test, str(score.pairs), score.dtype, metric, f"{value:.1f}")
     return table
+
+
+if __name__ == "__main__":
+    app()

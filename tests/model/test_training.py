@@ -1,74 +1,24 @@
-import csv
-import itertools
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 from model.bundle import load_bundle
-from model.checkpoint import CheckpointError, load_checkpoint, restore_network
-from model.config import Config, Recipe, Task, TrainingConfig
-from model.data import DataError
+from model.checkpoint import load_checkpoint
+from model.config import Recipe, RecipeError, Task
+from model.data import DataError, Example
+from model.optimization import Optimization, Update
+from model.parallel import has_bf16
 from model.search import search_all
-from model.tokenizer import PAD, Tokenizer
-from model.training import (
-    Progress,
-    Trainer,
-    cross_entropy,
-    has_bf16,
-    learning_rate,
-    load_dev_set,
-    load_training_set,
-    open_training,
-    train_tokenizer,
-)
-from model.training_log import TrainingLog
+from model.tokenizer import Tokenizer
+from model.training import load_training_set, train_tokenizer
+from model.training_log import Progress, TrainingLog
 from tests import reversal
 from tests.reversal import Trained
+from tests.runs import Killed, kill_at, read_log, run_training, with_table
 
 CPU = torch.device("cpu")
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-def kill_at(step: int) -> Callable[[Progress], None]:
-    def report(progress: Progress) -> None:
-        if progress.step >= step:
-            raise Killed
-
-    return report
-
-
-def run_training(
-    recipe: Recipe, data: Path, run: Path, *, resume: bool = False, report: Callable[[Progress], None] = lambda _: None
-) -> Trainer:
-    trainer = open_training(recipe, data=data, run=run, resume=resume, device=CPU)
-    trainer.train(report)
-    return trainer
-
-
-def read_log(run: Path) -> list[dict[str, str]]:
-    """Return the log's rows, without what depends on the clock."""
-    with (run / "log.csv").open(newline="", encoding="utf-8") as file:
-        return [
-            {key: value for key, value in row.items() if key not in {"seconds", "pieces_per_second"}}
-            for row in csv.DictReader(file)
-        ]
-
-
-def with_table(recipe: Recipe, table: str, **changes: object) -> Recipe:
-    """Return the recipe with entries of one of its tables changed."""
-    part: Config = getattr(recipe, table)
-    return recipe.model_copy(update={table: part.model_copy(update=changes)})
-
-
-# What is learnt
 
 
 @pytest.mark.parametrize(
@@ -106,210 +56,13 @@ def test_a_finished_run_keeps_its_scores_its_log_and_its_curves(trained_reversal
 def test_the_best_is_kept_when_a_later_one_is_worse_even_after_a_kill(
     tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = iter([10.0, 30.0, 20.0])
-    monkeypatch.setattr("model.training.validate", lambda *_: {"summarize:en": next(scores)})
+    scores_in_turn(monkeypatch, [10.0, 30.0, 20.0])
     recipe = with_table(tiny_recipe, "training", steps=24, validate_every_steps=8)
     with pytest.raises(Killed):
         run_training(recipe, tiny_corpora, tmp_path, report=kill_at(20))
     run_training(recipe, tiny_corpora, tmp_path, resume=True)
     assert load_checkpoint(tmp_path / "best.pt").scores == {"summarize:en": 30.0}
     assert load_checkpoint(tmp_path / "last.pt").scores == {"summarize:en": 20.0}
-
-
-# Going on
-
-
-@pytest.fixture(scope="module")
-def straight(tiny_recipe: Recipe, tiny_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a training with dropout and sampled segmentations that was never interrupted."""
-    run = tmp_path_factory.mktemp("straight")
-    trainer = run_training(tiny_recipe, tiny_corpora, run)
-    assert trainer.epoch >= 1  # so that a place in the epoch is more than a number of steps
-    assert tiny_recipe.network.dropout > 0
-    assert tiny_recipe.training.sampling_alpha > 0
-    return run
-
-
-def assert_same_end(run: Path, straight: Path) -> None:
-    ended, expected = load_checkpoint(run / "last.pt"), load_checkpoint(straight / "last.pt")
-    torch.testing.assert_close(ended.network_state, expected.network_state, rtol=0, atol=0)
-    for key in ("step", "epoch", "batches_seen", "best", "random_state"):
-        assert torch.equal(torch.as_tensor(ended.training_state[key]), torch.as_tensor(expected.training_state[key]))
-    assert ended.scores == expected.scores
-
-
-def test_the_same_recipe_trains_the_same_network(
-    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, straight: Path
-) -> None:
-    run_training(tiny_recipe, tiny_corpora, tmp_path)
-    assert_same_end(tmp_path, straight)
-    assert read_log(tmp_path) == read_log(straight)
-
-
-def test_a_killed_training_goes_on_as_if_it_had_never_stopped(
-    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, straight: Path
-) -> None:
-    with pytest.raises(Killed):
-        run_training(tiny_recipe, tiny_corpora, tmp_path, report=kill_at(60))
-    assert load_checkpoint(tmp_path / "last.pt").training_state["step"] == 32
-    assert [row["step"] for row in read_log(tmp_path)] == ["20", "32", "32", "32", "40"]
-    run_training(tiny_recipe, tiny_corpora, tmp_path, resume=True)
-    assert_same_end(tmp_path, straight)
-    # The row of step 40, which had no checkpoint, is there once.
-    assert read_log(tmp_path) == read_log(straight)
-
-
-@pytest.mark.parametrize("killed_at", [20, 40])
-def test_a_training_goes_on_from_a_checkpoint_between_validations(
-    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, straight: Path, killed_at: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(TrainingLog, "draw", lambda _: None)  # slow, and drawn at each checkpoint
-    often = with_table(tiny_recipe, "training", checkpoint_every_minutes=1e-9)
-    with pytest.raises(Killed):
-        run_training(often, tiny_corpora, tmp_path, report=kill_at(killed_at))
-    assert load_checkpoint(tmp_path / "last.pt").training_state["step"] == killed_at - 1
-    run_training(tiny_recipe, tiny_corpora, tmp_path, resume=True)
-    assert_same_end(tmp_path, straight)
-
-
-def test_a_training_killed_again_and_again_always_has_something_to_go_on_from(
-    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, straight: Path
-) -> None:
-    last = tmp_path / "last.pt"
-    with pytest.raises(Killed):
-        run_training(tiny_recipe, tiny_corpora, tmp_path, report=kill_at(20))
-    assert not last.exists()
-    for resume, killed_at, kept in ((False, 40, 32), (True, 40, 32), (True, 64, 32)):
-        with pytest.raises(Killed):
-            run_training(tiny_recipe, tiny_corpora, tmp_path, resume=resume, report=kill_at(killed_at))
-        assert load_checkpoint(last).training_state["step"] == kept
-        restore_network(load_checkpoint(tmp_path / "best.pt"))
-    run_training(tiny_recipe, tiny_corpora, tmp_path, resume=True)
-    assert_same_end(tmp_path, straight)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "curves.png", "last.pt", "log.csv"]
-
-
-def test_a_finished_training_resumes_to_nothing_or_to_more_steps(
-    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path
-) -> None:
-    short = with_table(tiny_recipe, "training", steps=20)
-    run_training(short, tiny_corpora, tmp_path)
-    before = load_checkpoint(tmp_path / "last.pt").network_state
-    assert run_training(short, tiny_corpora, tmp_path, resume=True).step == 20
-    torch.testing.assert_close(load_checkpoint(tmp_path / "last.pt").network_state, before, rtol=0, atol=0)
-    longer = with_table(tiny_recipe, "training", steps=30)
-    assert run_training(longer, tiny_corpora, tmp_path, resume=True).step == 30
-    assert load_checkpoint(tmp_path / "last.pt").training_state["step"] == 30
-
-
-@pytest.mark.parametrize(
-    ("table", "changes"),
-    [
-        ("network", {"hidden_size": 16}),
-        ("network", {"dropout": 0.0}),
-        ("filter", {"max_source_pieces": 5}),
-        ("tokenizer", {"vocabulary_size": 299}),
-        ("training", {"seed": 2}),
-        ("training", {"batch_pieces": 299}),
-    ],
-)
-def test_a_training_of_another_network_or_of_other_data_does_not_go_on(
-    tiny_recipe: Recipe, tiny_corpora: Path, straight: Path, table: str, changes: dict[str, Any]
-) -> None:
-    other = with_table(tiny_recipe, table, **changes)
-    before = (straight / "last.pt").read_bytes()
-    with pytest.raises(CheckpointError, match=r"last\.pt: was trained by a recipe with other data, network or batches"):
-        run_training(other, tiny_corpora, straight, resume=True)
-    assert (straight / "last.pt").read_bytes() == before
-
-
-def test_a_training_may_go_on_with_other_steps_decoding_and_card_only(tiny_recipe: Recipe) -> None:
-    for table, changes in (
-        ("training", {"steps": 1000, "learning_rate": 1e-5}),
-        ("decoding", {"beam_size": 3}),
-        ("card", {"limits": "Many."}),
-    ):
-        assert with_table(tiny_recipe, table, **changes).trains_like(tiny_recipe)
-    assert not tiny_recipe.model_copy(update={"name": "other"}).trains_like(tiny_recipe)
-    assert not tiny_recipe.model_copy(update={"corpus": tiny_recipe.corpus[:1]}).trains_like(tiny_recipe)
-
-
-def test_a_run_that_exists_is_not_overwritten_and_one_that_does_not_is_not_resumed(
-    tiny_recipe: Recipe, tiny_corpora: Path, straight: Path, tmp_path: Path
-) -> None:
-    before = (straight / "last.pt").read_bytes()
-    with pytest.raises(CheckpointError, match="go on with --resume, or name another folder"):
-        run_training(tiny_recipe, tiny_corpora, straight)
-    assert (straight / "last.pt").read_bytes() == before
-    with pytest.raises(CheckpointError, match="nothing to resume"):
-        run_training(tiny_recipe, tiny_corpora, tmp_path / "new", resume=True)
-    assert not (tmp_path / "new").exists()
-
-
-def test_a_checkpoint_of_a_network_alone_is_not_gone_on_from(
-    tiny_recipe: Recipe, tiny_corpora: Path, straight: Path, tmp_path: Path
-) -> None:
-    shutil.copy(straight / "best.pt", tmp_path / "last.pt")
-    with pytest.raises(CheckpointError, match=r"last\.pt: holds a network alone"):
-        run_training(tiny_recipe, tiny_corpora, tmp_path, resume=True)
-
-
-# The parts
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
-def test_the_loss_and_its_gradient_equal_pytorchs(smoothing: float) -> None:
-    torch.manual_seed(0)
-    logits = torch.randn(3, 5, 11, requires_grad=True)
-    targets = torch.randint(1, 11, (3, 5))
-    targets[1, 3:] = PAD
-
-    def gradient(loss: Tensor) -> Tensor:
-        return torch.autograd.grad(loss, logits)[0]
-
-    def reference(label_smoothing: float) -> Tensor:
-        return nn.functional.cross_entropy(
-            logits.flatten(0, 1),
-            targets.flatten(),
-            ignore_index=PAD,
-            reduction="sum",
-            label_smoothing=label_smoothing,
-        )
-
-    smoothed, plain, pieces = cross_entropy(logits, targets, smoothing)
-    assert pieces == 13
-    assert plain == pytest.approx(reference(0.0).item(), rel=1e-5)
-    torch.testing.assert_close(smoothed, reference(smoothing))
-    torch.testing.assert_close(gradient(smoothed), gradient(reference(smoothing)))
-
-
-def test_the_learning_rate_climbs_stays_and_falls_to_almost_nothing() -> None:
-    config = TrainingConfig(steps=100, warmup_steps=10, decay_steps=20, learning_rate=2.0)
-    rates = [learning_rate(step, config) for step in range(100)]
-    assert rates[0] == pytest.approx(0.2)
-    climb, stay, fall = rates[:10], rates[9:80], rates[80:]
-    assert all(later - earlier == pytest.approx(0.2) for earlier, later in itertools.pairwise(climb))
-    assert set(stay) == {2.0}
-    assert all(earlier - later == pytest.approx(2.0 / 21) for earlier, later in itertools.pairwise(fall))
-    assert rates[-1] == pytest.approx(2.0 / 21)
-
-
-def test_without_decay_the_rate_stays_to_the_end() -> None:
-    config = TrainingConfig(steps=10, warmup_steps=1, decay_steps=0, learning_rate=2.0)
-    assert [learning_rate(step, config) for step in range(10)] == [2.0] * 10
-
-
-def test_progress_tells_the_loss_that_the_log_tells(
-    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, straight: Path
-) -> None:
-    seen: list[Progress] = []
-    run_training(with_table(tiny_recipe, "training", steps=40), tiny_corpora, tmp_path, report=seen.append)
-    assert [progress.step for progress in seen] == [20, 32, 40]
-    assert all(progress.steps == 40 and progress.pieces_per_second > 0 for progress in seen)
-    logged = [row["loss"] for row in read_log(tmp_path) if row["loss"]]
-    assert [f"{progress.loss:.4f}" for progress in seen] == logged
-    assert logged[:2] == [row["loss"] for row in read_log(straight) if row["loss"]][:2]
 
 
 def test_a_processor_without_bf16_trains_in_float32_whatever_the_recipe_says(
@@ -351,14 +104,6 @@ def test_data_that_is_missing_is_refused_before_anything_is_trained(tiny_recipe:
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_the_dev_set_has_the_first_pairs_of_each_task(tiny_recipe: Recipe, tiny_corpora: Path) -> None:
-    dev_set = load_dev_set(tiny_recipe, tiny_corpora)
-    assert list(dev_set) == [reversal.TRANSLATE, reversal.SUMMARIZE]
-    for task, pairs in dev_set.items():
-        rows = (tiny_corpora / f"dev.{task.kind}.tsv").read_text(encoding="utf-8").splitlines()
-        assert [f"{pair.source}\t{pair.target}" for pair in pairs] == rows[:3]
-
-
 def test_without_dev_text_a_training_has_no_scores_and_keeps_its_last_network(
     tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path
 ) -> None:
@@ -374,3 +119,116 @@ def test_the_tokenizer_follows_from_the_text(
     tiny_recipe: Recipe, tiny_corpora: Path, tiny_tokenizer: Tokenizer
 ) -> None:
     assert train_tokenizer(tiny_recipe, tiny_corpora).model == tiny_tokenizer.model
+
+
+# What ends a training before its last step, or is left out of it
+
+
+def scores_in_turn(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
+    """Give these scores to the validations that come, and draw no curves, which takes longer than tiny steps."""
+    monkeypatch.setattr(TrainingLog, "draw", lambda _: None)
+    turn = iter(scores)
+    monkeypatch.setattr("model.training.validate", lambda *_: {"summarize:en": next(turn)})
+
+
+def test_a_training_ends_once_its_patience_has_but_not_without_scores(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores_in_turn(monkeypatch, [10.0, 30.0, 20.0, 30.0, 40.0, 35.0])
+    recipe = with_table(tiny_recipe, "training", steps=42, decay_steps=0, validate_every_steps=8, patience=2)
+    trainer = run_training(recipe, tiny_corpora, tmp_path)
+    assert (trainer.step, trainer.best, trainer.is_finished) == (32, 30.0, True)
+    assert load_checkpoint(tmp_path / "last.pt").training_state["step"] == 32
+    patient = with_table(recipe, "training", patience=3)
+    assert run_training(patient, tiny_corpora, tmp_path, resume=True).best == 40.0
+
+    monkeypatch.setattr("model.training.validate", lambda *_: {})
+    assert run_training(recipe, tiny_corpora, tmp_path / "without").step == 42
+
+
+def test_the_networks_of_the_last_validations_are_kept(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores_in_turn(monkeypatch, [1.0, 2.0, 3.0, 4.0])
+    recipe = with_table(tiny_recipe, "training", steps=32, validate_every_steps=8, keep_checkpoints=2)
+    run_training(recipe, tiny_corpora, tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-24.pt", "step-32.pt"]
+    kept, last = (load_checkpoint(tmp_path / name) for name in ("step-32.pt", "last.pt"))
+    assert (kept.scores, kept.training_state) == ({"summarize:en": 4.0}, {})
+    torch.testing.assert_close(kept.network_state, last.network_state, rtol=0, atol=0)
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Let the gradient of these steps, counted from 0, not be finite."""
+    update = Optimization.update
+
+    def failing(self: Optimization, examples: list[Example], step: int) -> Update:
+        if step not in steps:
+            return update(self, examples, step)
+        handle = self.network.output_bias.register_hook(lambda gradient: gradient * float("nan"))
+        done = update(self, examples, step)
+        handle.remove()
+        return done
+
+    monkeypatch.setattr(Optimization, "update", failing)
+
+
+def test_steps_that_are_not_finite_are_counted_and_training_goes_on(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(monkeypatch, {3, 4, 25, *range(40, 60)})
+    seen: list[Progress] = []
+    recipe = with_table(tiny_recipe, "training", steps=64, max_bad_steps=21)
+    trainer = run_training(recipe, tiny_corpora, tmp_path, report=seen.append)
+    assert [(progress.step, progress.skipped) for progress in seen] == [(20, 2), (32, 1), (40, 0), (60, 20), (64, 0)]
+    assert [row["skipped"] for row in read_log(tmp_path) if row["loss"]] == ["2", "1", "0", "20", "0"]
+    assert seen[3].loss != seen[3].loss
+    assert seen[4].loss < 6.0
+    assert all(weight.isfinite().all() for weight in trainer.network.state_dict().values())
+
+
+def test_a_run_of_steps_that_are_not_finite_ends_with_the_batch_named(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(monkeypatch, set(range(2, 100)))
+    recipe = with_table(tiny_recipe, "training", max_bad_steps=5)
+    message = (
+        r"epoch 0, batch 6 \(\d+ sentences of up to \d+ source and \d+ target pieces\): "
+        r"loss or gradient is not finite, for the 5th step in a row: training\.learning_rate 0\.001 may be too high"
+    )
+    with pytest.raises(RecipeError, match=message):
+        run_training(recipe, tiny_corpora, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+    ids=["GPU", "CPU"],
+)
+def test_a_batch_that_does_not_fit_into_memory_is_named_with_the_keys_to_change(
+    error: RuntimeError, tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Optimization, "update", fail)
+    message = (
+        r"epoch 0, batch 0 \(\d+ sentences of .*\): out of memory: lower training\.batch_pieces, now 300, "
+        r"or raise training\.accumulate, now 1"
+    )
+    with pytest.raises(RecipeError, match=message):
+        run_training(tiny_recipe, tiny_corpora, tmp_path)
+
+
+def test_another_error_of_a_step_stays_what_it_is(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(Optimization, "update", fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run_training(tiny_recipe, tiny_corpora, tmp_path)

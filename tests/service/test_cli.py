@@ -3,19 +3,21 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 
 from model.bundle import CARD, load_bundle, load_manifest
 from model.checkpoint import load_checkpoint
+from model.optimization import Optimization, Update
 from service import cli, server
 from service.settings import Settings
 from tests import reversal
@@ -77,6 +79,7 @@ def dragoman(
     Networks are served in one type, as each command would try for itself which is fastest.
     """
     monkeypatch.setenv("DRAGOMAN_DTYPE", "float32")
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # which nothing takes back
 
     def run(*arguments: object, stdin: bytes = b"") -> Ended:
         file = tmp_path_factory.mktemp("stdin") / "stdin"
@@ -310,6 +313,44 @@ def test_training_goes_on_where_it_stopped_only_when_told_to(
     recipe.write_text(RECIPE.format(steps=5))
     assert "step 5/5 " in dragoman(*arguments, "--resume").err
     assert load_checkpoint(tmp_path / "run/last.pt").training_state["step"] == 5
+
+
+def test_a_training_that_is_told_to_stop_saves_and_says_how_it_goes_on(
+    dragoman: Dragoman, recipe: Path, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Optimization.update
+
+    def update_and_signal(*arguments: Any) -> Update:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return update(*arguments)
+
+    arguments = ["train", recipe, "--data", tiny_corpora, "--run", tmp_path / "run"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Optimization, "update", update_and_signal)
+        stopped = dragoman(*arguments)
+    assert stopped.status == 143
+    assert f"stopped at step 1, saved in {tmp_path / 'run/last.pt'}: go on with --resume" in stopped.err
+    assert "step 3/3 " in dragoman(*arguments, "--resume").err
+
+
+def test_a_training_starts_from_a_bundle(
+    dragoman: Dragoman, recipe: Path, tiny_corpora: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    arguments = ["train", recipe, "--data", tiny_corpora, "--run", tmp_path / "run", "--start"]
+    started = dragoman(*arguments, tiny_bundle)
+    assert started.status == 0
+    assert re.search(
+        rf"started from {tiny_bundle}: (\S+) of \1 weights and 300 of 300 pieces, with its tokenizer\n", started.err
+    )
+    assert_one_sentence(dragoman(*arguments, tiny_bundle, "--resume"), "goes on from one or starts from the other")
+
+
+def test_of_several_processes_the_first_speaks(
+    dragoman: Dragoman, recipe: Path, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    silent = dragoman("train", recipe, "--data", tiny_corpora, "--run", tmp_path / "run")
+    assert silent == (0, "", "")
 
 
 @pytest.mark.parametrize(

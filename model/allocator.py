@@ -1,0 +1,21 @@
+"""What the C library does with freed memory.
+
+glibc gives large blocks back to the system at once, and gets them again page by page: the activations of a training
+step, at every step.
+"""
+
+import ctypes
+
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h
+
+
+def keep_freed_memory() -> bool:
+    """Keep freed memory in the process, for a training on a CPU; return False where the C library is not glibc.
+
+    Measured on translate-de-zh-en's network, one core: 1.3 times the pieces a second, for 1.4 times the memory.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return all(mallopt(*setting) == 1 for setting in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)))

@@ -1,0 +1,170 @@
+"""The steps of a training: schedule, losses, and the weights on their way.
+
+B sentences, T target positions, V pieces.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from model.config import TrainingConfig
+from model.data import Batch, Example, collate
+from model.network import Seq2Seq
+from model.pruning import prune, prune_again
+from model.tokenizer import PAD
+
+
+class Losses(NamedTuple):
+    """Sums over the target pieces of a batch, in nats."""
+
+    objective: Tensor
+    """What is minimized."""
+    plain: Tensor
+    """Cross-entropy alone."""
+
+
+class Update(NamedTuple):
+    """What one step did, over all processes."""
+
+    loss: float
+    """Cross-entropy, summed over the pieces, in nats."""
+    pieces: int
+    """Target pieces, padding not counted."""
+    is_finite: bool
+    """Whether loss and gradient were; the step is skipped if not."""
+
+
+def learning_rate(step: int, config: TrainingConfig) -> float:
+    """Return the rate of a step counted from 0: linear warm-up, constant, linear decay to zero at ``steps``."""
+    warmup = (step + 1) / config.warmup_steps
+    decay = (config.steps - step) / (config.decay_steps + 1)
+    return config.learning_rate * min(1.0, warmup, decay)
+
+
+def cross_entropy(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> Losses:
+    """Return the losses with label smoothing (Szegedy et al. 2016, section 7) as the objective.
+
+    log_probabilities (B, T, V), targets (B, T); padding does not count.
+    """
+    is_piece = targets != PAD
+    plain = -(log_probabilities.gather(-1, targets.unsqueeze(-1)).squeeze(-1) * is_piece).sum()
+    uniform = -(log_probabilities.mean(dim=-1) * is_piece).sum()
+    return Losses((1 - smoothing) * plain + smoothing * uniform, plain.detach())
+
+
+def divergence(log_probabilities: Tensor, other: Tensor, targets: Tensor) -> Tensor:
+    """Return the Kullback-Leibler divergence of distributions (B, T, V), both ways, summed over targets (B, T)."""
+    both_ways = ((log_probabilities.exp() - other.exp()) * (log_probabilities - other)).sum(dim=-1)
+    return (both_ways * (targets != PAD)).sum()
+
+
+def batch_losses(network: Callable[[Tensor, Tensor, Tensor], Tensor], batch: Batch, config: TrainingConfig) -> Losses:
+    """Run the network over the batch, twice at once for R-Drop, and return the losses of one pass.
+
+    Half of the losses of Liang et al. (2021, section 2.2), so that ``r_drop`` is their alpha.
+    """
+    if config.r_drop:
+        batch = Batch(*(torch.cat((tensor, tensor)) for tensor in batch))
+    logits = network(batch.source, batch.lengths, batch.target_inputs)
+    log_probabilities = torch.log_softmax(logits.float(), dim=-1)
+    losses = cross_entropy(log_probabilities, batch.target_outputs, config.label_smoothing)
+    if config.r_drop:
+        one, other = log_probabilities.chunk(2)
+        apart = divergence(one, other, batch.target_outputs.chunk(2)[0])
+        losses = Losses((losses.objective + config.r_drop / 2 * apart) / 2, losses.plain / 2)
+    return losses
+
+
+def moving_average(network: Seq2Seq, decay: float) -> AveragedModel:
+    """Return the average of the weights over about 1 / (1 - decay) steps, fewer at first; the network is copied."""
+
+    def update(averaged: Any, current: Any, steps: Any) -> None:
+        kept = min(decay, (1 + int(steps)) / (10 + int(steps)))  # or the first weights would stay for long
+        torch._foreach_lerp_(averaged, current, 1 - kept)
+
+    return AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
+
+
+class Optimization:
+    """A network's weights on their way: optimizer, moving average, and what pruning keeps."""
+
+    def __init__(self, network: Seq2Seq, config: TrainingConfig, fabric: Fabric) -> None:
+        self.network = network.to(fabric.device)
+        self.config = config
+        self.fabric = fabric
+        self.kept = prune(self.network, config.sparsity)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
+        self.average = moving_average(self.network, config.ema_decay) if config.ema_decay else None
+        self._parallel = fabric.setup_module(self.network)
+
+    @property
+    def result(self) -> Seq2Seq:
+        """The network to validate and to export: of averaged weights, where the recipe asks for it."""
+        if not self.average:
+            return self.network
+        assert isinstance(self.average.module, Seq2Seq)
+        return self.average.module
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs besides the weights of ``result``."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "weights": self.network.state_dict() if self.average else None,
+            "averaged_steps": int(self.average.n_averaged) if self.average else 0,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state; the network has the weights of the ``result`` it was saved beside."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average:
+            self.average.n_averaged.fill_(state["averaged_steps"])
+        if state["weights"] is not None:
+            self.network.load_state_dict(state["weights"])
+
+    def update(self, examples: Sequence[Example], step: int) -> Update:
+        """Take a step, counted from 0, with a batch that all processes share; none if it would not be finite."""
+        self.network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        pieces = sum(len(example.target) + 1 for example in examples)
+        parts = self._parts(examples)
+        loss = torch.zeros((), device=self.fabric.device)
+        for number, part in enumerate(parts, 1):
+            batch = Batch(*(tensor.to(self.fabric.device) for tensor in part))
+            with self.fabric.no_backward_sync(self._parallel, enabled=number < len(parts)):
+                losses = batch_losses(self._parallel, batch, self.config)
+                # Processes average their gradients, and the sum over all pieces is asked for.
+                self.fabric.backward(losses.objective * (self.fabric.world_size / pieces))
+            loss += losses.plain
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_gradient_norm)
+        total = torch.stack((self._summed(loss), norm)).tolist()
+        is_finite = all(map(math.isfinite, total))
+        if is_finite:
+            self._apply(learning_rate(step, self.config))
+        return Update(total[0], pieces, is_finite)
+
+    def _parts(self, examples: Sequence[Example]) -> list[Batch]:
+        """Return this process's share of the batch, in the parts in which it is worked through."""
+        share = examples[self.fabric.global_rank :: self.fabric.world_size]
+        parts = [share[i :: self.config.accumulate] for i in range(min(self.config.accumulate, len(share)))]
+        if parts:
+            return [collate(part, self.config.length_multiple) for part in parts]
+        # The others wait for this process's gradient: one of nothing but padding is 0.
+        empty = collate(examples[:1], self.config.length_multiple)
+        return [empty._replace(target_outputs=torch.full_like(empty.target_outputs, PAD))]
+
+    def _summed(self, loss: Tensor) -> Tensor:
+        total: Tensor = self.fabric.all_reduce(loss, reduce_op="sum")  # type: ignore[assignment]
+        return total
+
+    def _apply(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        prune_again(self.kept)
+        if self.average:
+            self.average.update_parameters(self.network)

@@ -1,0 +1,186 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from model.config import NetworkConfig, TrainingConfig
+from model.data import Batch, Example, collate
+from model.network import Seq2Seq
+from model.optimization import Losses, Optimization, batch_losses, cross_entropy, divergence, learning_rate
+from model.parallel import open_fabric
+from model.tokenizer import END, PAD
+
+PIECES = 20
+EXAMPLES = [Example([4, *range(5, 5 + n), END], list(range(6, 6 + n))) for n in (1, 2, 3, 4, 5, 3, 4)]
+
+
+def optimization(dropout: float = 0.0, **training: object) -> Optimization:
+    """Return the steps of a tiny network, whose weights are always the same."""
+    torch.manual_seed(0)
+    network = Seq2Seq(NetworkConfig(embedding_size=8, hidden_size=8, encoder_layers=1, dropout=dropout), PIECES)
+    config = TrainingConfig.model_validate({"steps": 100, "warmup_steps": 1, "decay_steps": 0, **training})
+    return Optimization(network, config, open_fabric(torch.device("cpu"), bf16=False))
+
+
+def weights(optimization: Optimization) -> dict[str, Tensor]:
+    return {name: weight.clone() for name, weight in optimization.network.state_dict().items()}
+
+
+# Losses
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_the_loss_and_its_gradient_equal_pytorchs(smoothing: float) -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(3, 5, 11, requires_grad=True)
+    targets = torch.randint(1, 11, (3, 5))
+    targets[1, 3:] = PAD
+
+    def gradient(loss: Tensor) -> Tensor:
+        return torch.autograd.grad(loss, logits)[0]
+
+    def reference(label_smoothing: float) -> Tensor:
+        return nn.functional.cross_entropy(
+            logits.flatten(0, 1),
+            targets.flatten(),
+            ignore_index=PAD,
+            reduction="sum",
+            label_smoothing=label_smoothing,
+        )
+
+    losses = cross_entropy(torch.log_softmax(logits, dim=-1), targets, smoothing)
+    torch.testing.assert_close(losses.plain, reference(0.0).detach())
+    torch.testing.assert_close(losses.objective, reference(smoothing))
+    torch.testing.assert_close(gradient(losses.objective), gradient(reference(smoothing)))
+
+
+def random_distributions(sentences: int) -> Tensor:
+    return torch.log_softmax(torch.randn(sentences, 3, PIECES), dim=-1)
+
+
+def test_the_divergence_is_that_of_pytorch_both_ways_without_padding() -> None:
+    torch.manual_seed(0)
+    one, other = random_distributions(2), random_distributions(2)
+    targets = torch.tensor([[5, 6, END], [5, END, PAD]])
+    there = nn.functional.kl_div(one, other, log_target=True, reduction="none").sum(-1)
+    back = nn.functional.kl_div(other, one, log_target=True, reduction="none").sum(-1)
+    expected = (there + back)[targets != PAD].sum()
+    torch.testing.assert_close(divergence(one, other, targets), expected)
+    assert divergence(one, one, targets) == 0
+
+
+def test_r_drop_is_half_of_what_liang_et_al_minimize() -> None:
+    torch.manual_seed(0)
+    outputs = random_distributions(4)  # of two sentences, and of the same two with another dropout
+    batch = Batch(torch.ones(2, 3), torch.ones(2), torch.ones(2, 3), torch.tensor([[5, 6, END], [5, END, PAD]]))
+    seen: list[tuple[int, ...]] = []
+
+    def network(source: Tensor, _lengths: Tensor, _target: Tensor) -> Tensor:
+        seen.append(tuple(source.shape))
+        return outputs
+
+    config = TrainingConfig(r_drop=5.0, label_smoothing=0.1)
+    passes = [cross_entropy(half, batch.target_outputs, 0.1) for half in (outputs[:2], outputs[2:])]
+    apart = divergence(outputs[:2], outputs[2:], batch.target_outputs)
+    expected = sum(one.objective for one in passes) + 5.0 * apart / 2  # equations 3 to 5
+    losses = batch_losses(network, batch, config)
+    assert seen == [(4, 3)]
+    torch.testing.assert_close(losses.objective, expected / 2)
+    torch.testing.assert_close(losses.plain, (passes[0].plain + passes[1].plain) / 2)
+
+
+def test_without_dropout_r_drop_changes_nothing() -> None:
+    losses: list[Losses] = []
+    for r_drop in (0.0, 5.0):
+        trained = optimization()
+        losses.append(batch_losses(trained.network, collate(EXAMPLES, 1), TrainingConfig(r_drop=r_drop)))
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+# Schedule
+
+
+def test_the_learning_rate_climbs_stays_and_falls_to_almost_nothing() -> None:
+    config = TrainingConfig(steps=100, warmup_steps=10, decay_steps=20, learning_rate=2.0)
+    rates = [learning_rate(step, config) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    climb, stay, fall = rates[:10], rates[9:80], rates[80:]
+    assert all(later - earlier == pytest.approx(0.2) for earlier, later in itertools.pairwise(climb))
+    assert set(stay) == {2.0}
+    assert all(earlier - later == pytest.approx(2.0 / 21) for earlier, later in itertools.pairwise(fall))
+    assert rates[-1] == pytest.approx(2.0 / 21)
+
+
+def test_without_decay_the_rate_stays_to_the_end() -> None:
+    config = TrainingConfig(steps=10, warmup_steps=1, decay_steps=0, learning_rate=2.0)
+    assert [learning_rate(step, config) for step in range(10)] == [2.0] * 10
+
+
+# Steps
+
+
+@pytest.mark.parametrize("parts", [2, 3, 100])
+def test_a_batch_in_parts_makes_the_step_of_the_whole(parts: int) -> None:
+    whole, accumulated = optimization(), optimization(accumulate=parts)
+    for step in range(3):
+        one, other = whole.update(EXAMPLES, step), accumulated.update(EXAMPLES, step)
+        assert one.loss == pytest.approx(other.loss, rel=1e-5)
+        assert one.pieces == other.pieces == sum(len(example.target) + 1 for example in EXAMPLES)
+    torch.testing.assert_close(weights(accumulated), weights(whole), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fault", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_is_as_if_it_had_not_been(fault: str) -> None:
+    trained, untouched = optimization(ema_decay=0.9), optimization(ema_decay=0.9)
+    for one in (trained, untouched):
+        one.update(EXAMPLES, 0)
+    before = weights(trained)
+    bias = trained.network.output_bias
+    if fault == "loss":
+        bias.data[7] = math.nan
+    else:
+        handle = bias.register_hook(lambda gradient: gradient * math.inf)
+    assert not trained.update(EXAMPLES, 1).is_finite
+    if fault == "loss":
+        bias.data.copy_(before["output_bias"])
+    else:
+        handle.remove()
+    torch.testing.assert_close(weights(trained), before, rtol=0, atol=0)
+    for one in (trained, untouched):
+        assert one.update(EXAMPLES, 2).is_finite
+    torch.testing.assert_close(weights(trained), weights(untouched), rtol=0, atol=0)
+    torch.testing.assert_close(trained.result.state_dict(), untouched.result.state_dict(), rtol=0, atol=0)
+
+
+def test_the_result_is_the_moving_average_of_the_weights_once_the_first_are_forgotten() -> None:
+    trained = optimization(ema_decay=0.25)
+    expected: dict[str, Tensor] = {}
+    for step in range(4):
+        trained.update(EXAMPLES, step)
+        kept = [0.0, 2 / 11, 3 / 12, 0.25][step]
+        expected = {
+            name: kept * expected[name] + (1 - kept) * weight if step else weight
+            for name, weight in weights(trained).items()
+        }
+    torch.testing.assert_close(dict(trained.result.state_dict()), expected)
+    assert not torch.equal(trained.result.output_bias, trained.network.output_bias)
+
+
+def test_without_an_average_the_result_is_the_network() -> None:
+    trained = optimization()
+    assert trained.result is trained.network
+
+
+def test_a_pruned_network_stays_pruned_while_the_rest_learns() -> None:
+    trained = optimization(sparsity=0.5, ema_decay=0.9)
+    zeros = {name: weight == 0 for name, weight in weights(trained).items() if weight.dim() > 1}
+    before = weights(trained)
+    for step in range(3):
+        trained.update(EXAMPLES, step)
+    for state in (trained.network.state_dict(), trained.result.state_dict()):
+        for name, pruned in zeros.items():
+            assert pruned.float().mean() == pytest.approx(0.5, abs=0.01)
+            assert not state[name][pruned].any()
+            assert (state[name] != before[name]).any()
