@@ -28,7 +28,7 @@ def best_of(trials: Sequence[Trial]) -> Trial | None:
 
 
 def draw_trials(path: Path, trials: Sequence[Trial], spans: Mapping[str, SpanConfig]) -> None:
-    """Draw the scores in the order of the trials and over the values of each key; crosses did not finish."""
+    """Draw the scores in the order of the trials and over the values of each key."""
     # Imported here, as for the curves of a training.
     from matplotlib.figure import Figure
 
@@ -39,13 +39,15 @@ def draw_trials(path: Path, trials: Sequence[Trial], spans: Mapping[str, SpanCon
     finished = [trial for trial in trials if trial.is_finished]
     cut = [trial for trial in trials if not trial.is_finished and trial.score is not None]
     for axes, key in zip([history, *keys], [None, *spans], strict=False):
-        for some, marker in ((finished, "o"), (cut, "x")):
+        for some, marker, label in ((finished, "o", "finished"), (cut, "x", "pruned")):
             places = [trial.number if key is None else _place(trial.values[key], spans[key]) for trial in some]
-            axes.plot(places, [trial.score for trial in some], marker, markersize=5)
+            axes.plot(places, [trial.score for trial in some], marker, markersize=5, label=label)
         axes.set(xlabel=key or "trial", ylabel="score on dev")
         axes.grid(alpha=0.3)
     best = list(accumulate((trial.score or 0.0 for trial in finished), max))
-    history.step([trial.number for trial in finished], best, where="post", linewidth=0.8)
+    history.step([trial.number for trial in finished], best, where="post", linewidth=0.8, label="best")
+    history.xaxis.get_major_locator().set_params(integer=True)
+    history.legend()
     for axes, span in zip(keys, spans.values(), strict=False):
         if span.choices:
             axes.set_xticks(range(len(span.choices)), map(str, span.choices))

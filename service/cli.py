@@ -27,7 +27,7 @@ from service.catalogue import Catalogue, Entry, load_catalogue
 from service.console import Models, console, one_sentence_errors, parse_task, print_table
 from service.errors import InvalidRequest
 from service.offline import open_translator, run_in_bulk
-from service.settings import choose_device, choose_dtype, load_settings, share_cores
+from service.settings import SettingsError, choose_device, choose_dtype, load_settings, share_cores
 from service.signals import STOPPED, on_stop
 
 LINES_AT_ONCE = 256
@@ -181,6 +181,8 @@ def tune(
         settings = load_settings()
         from model.tuning import Tuning
 
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            raise SettingsError("a search runs its trials in one process: start it without torchrun")
         followed = load_recipe(recipe)
         folder = run or Path("runs") / f"{followed.name}-tune"
         if settings.threads:
