@@ -125,7 +125,7 @@ class Trainer:
         self.validations_since_best, self.bad_steps = state["validations_since_best"], state["bad_steps"]
         rank = self.fabric.global_rank
         if rank < len(state["random_states"]):  # more processes than before begin with states of their own
-            torch.set_rng_state(state["random_states"][rank].clone())  # crashes on a view
+            torch.set_rng_state(state["random_states"][rank].clone())  # PyTorch crashes on a row of a tensor
             if self.device.type == "cuda" and state["cuda_random_states"] is not None:
                 torch.cuda.set_rng_state(state["cuda_random_states"][rank].clone(), self.device)
 
