@@ -272,6 +272,27 @@ class CardConfig(Config):
     """What the network is bad at."""
 
 
+class SpanConfig(Config):
+    """What ``dragoman tune`` tries for a key: one of ``choices``, or any number from ``low`` to ``high``."""
+
+    choices: list[bool | int | float | str] | None = Field(None, min_length=1)
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    """Draw evenly over orders of magnitude, as fits a learning rate."""
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if self.choices is not None:
+            if self.model_fields_set != {"choices"}:
+                raise ValueError("choices stand alone")
+        elif self.low is None or self.high is None or self.low >= self.high:
+            raise ValueError("asks for choices, or for low and a higher high")
+        elif self.log and self.low <= 0:
+            raise ValueError(f"low {self.low} has no logarithm")
+        return self
+
+
 class Recipe(Config):
     """A whole recipe; the checkpoint carries it, so that a network is never without what it was made from."""
 
@@ -283,13 +304,16 @@ class Recipe(Config):
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
     card: CardConfig = CardConfig()
+    tune: dict[str, SpanConfig] = {}
+    """Key, as ``"training.learning_rate"``, → what to try for it; training by the recipe itself ignores it."""
 
     def trains_like(self, other: "Recipe") -> bool:
         """Say whether a training by the other recipe can go on by this one, with the very same batches.
 
-        Steps and rates may change, and what only matters once the network is trained: [decoding] and [card].
+        Steps and rates may change, and what only matters once the network is trained, [decoding] and [card],
+        or in other trainings, [tune].
         """
-        free = {"training", "decoding", "card"}
+        free = {"training", "decoding", "card", "tune"}
         order = {"seed", "batch_pieces", "length_multiple", "window_pairs"}
         same_data = self.model_dump(exclude=free) == other.model_dump(exclude=free)
         return same_data and self.training.model_dump(include=order) == other.training.model_dump(include=order)

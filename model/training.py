@@ -53,6 +53,7 @@ class Trainer:
 
     ``last`` is the checkpoint to go on from; its recipe must equal this one but for [training], [decoding] and [card],
     else CheckpointError. ``start`` is a network to begin from instead; ``taken`` says what of it was of use.
+    ``tokenizer`` is one of the recipe's text, where it was learnt already; ``cache`` keeps that text in pieces.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class Trainer:
         *,
         data: Path,
         run: Path,
+        cache: Path,
         device: torch.device,
         last: Checkpoint | None = None,
         start: Start | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         self.recipe = recipe
         self.run = run
@@ -74,9 +77,9 @@ class Trainer:
             raise RecipeError(f"{recipe.name}: training.sparsity prunes a trained network: name one to start from")
         self.fabric = open_fabric(device, bf16=config.bf16)
         self.device = self.fabric.device
-        self.tokenizer = last.tokenizer if last else self._tokenizer(data, start)
+        self.tokenizer = last.tokenizer if last else tokenizer or self._tokenizer(data, start)
         with self.fabric.rank_zero_first():  # what it leaves on disk is there for the others
-            self.training_set = open_training_set(recipe, self.tokenizer, texts=data, cache=run / "cache")
+            self.training_set = open_training_set(recipe, self.tokenizer, texts=data, cache=cache)
         self.dev_set = load_dev_set(recipe, data)
         torch.manual_seed(config.seed)
         network = restore_network(last) if last else Seq2Seq(recipe.network, len(self.tokenizer))
@@ -266,11 +269,20 @@ class Trainer:
 
 
 def open_training(
-    recipe: Recipe, *, data: Path, run: Path, resume: bool, device: torch.device, start: Path | None = None
+    recipe: Recipe,
+    *,
+    data: Path,
+    run: Path,
+    resume: bool,
+    device: torch.device,
+    start: Path | None = None,
+    tokenizer: Tokenizer | None = None,
+    cache: Path | None = None,
 ) -> Trainer:
     """Read text from folder ``data`` to train with into folder ``run``, which all processes have to see.
 
     It begins with random weights, with those of ``start`` (a checkpoint, or a bundle's folder) or with its last.pt.
+    ``tokenizer`` is one that another training learnt from the same text, and ``cache`` a folder shared with it.
     CheckpointError when there is something to resume and ``resume`` is not set, or the reverse; DataError for text
     that cannot be read.
     """
@@ -286,4 +298,13 @@ def open_training(
     checkpoint = load_checkpoint(last) if resume else None
     if checkpoint and not checkpoint.training_state:
         raise CheckpointError(f"{last}: holds a network alone, and not the training that made it")
-    return Trainer(recipe, data=data, run=run, device=device, last=checkpoint, start=begun)
+    return Trainer(
+        recipe,
+        data=data,
+        run=run,
+        cache=cache or run / "cache",
+        device=device,
+        last=checkpoint,
+        start=begun,
+        tokenizer=tokenizer,
+    )

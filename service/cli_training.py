@@ -1,4 +1,4 @@
-"""Commands around training: ``dragoman train | average | export | distil``."""
+"""Commands around training: ``dragoman train | tune | average | export | distil``."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from model.allocator import keep_freed_memory
 from model.averaging import average as average_checkpoints
@@ -16,13 +17,14 @@ from model.checkpoint import CheckpointError, save_checkpoint
 from model.config import StoredIn, Task, load_recipe
 from model.export import export as export_bundle
 from model.training_log import Progress as Step
+from model.trials import Trial, best_of
 from service.catalogue import Catalogue, Entry
-from service.console import console, one_sentence_errors, parse_task, progress_bar
+from service.console import console, one_sentence_errors, parse_task, print_table, progress_bar
 from service.distil import Job
 from service.distil import distil as distil_file
 from service.errors import InvalidRequest
 from service.offline import open_translator
-from service.settings import choose_device, choose_dtype, load_settings, share_cores
+from service.settings import SettingsError, choose_device, choose_dtype, load_settings, share_cores
 from service.signals import STOPPED, on_stop
 
 app = typer.Typer()
@@ -79,6 +81,55 @@ def train(
             speaker.print(f"stopped at step {trainer.step}, saved in {folder / 'last.pt'}: go on with --resume")
             raise typer.Exit(STOPPED)
         speaker.print(f"scores on dev: {trainer.scores}; best checkpoint: {folder / 'best.pt'}")
+
+
+@app.command()
+def tune(
+    recipe: Annotated[Path, typer.Argument(help="TOML file with a table [tune]")],
+    data: Annotated[Path, typer.Option(help="Folder that the recipe's files stand in")],
+    trials: Annotated[int, typer.Option(min=1, help="How many, with those before --resume")],
+    run: Annotated[Path | None, typer.Option(help="Folder for the trials; by default runs/NAME-tune")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the search in RUN stopped")] = False,
+) -> None:
+    """Search for what scores best on dev among the values in a recipe's [tune]: RUN/best.toml to train by, trials.png.
+
+    SIGTERM and Ctrl-C save the trial under way and end with status 143.
+    """
+    with one_sentence_errors():
+        settings = load_settings()
+        from model.tuning import Tuning
+
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            raise SettingsError("a search runs its trials in one process: start it without torchrun")
+        followed = load_recipe(recipe)
+        folder = run or Path("runs") / f"{followed.name}-tune"
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        keep_freed_memory()
+        tuning = Tuning(followed, data=data, run=folder, resume=resume, device=choose_device(settings))
+
+        def report(number: int, step: Step) -> None:
+            if step.scores:
+                scores = "  ".join(f"{task} {score:.2f}" for task, score in step.scores.items())
+                console.print(f"trial {number}  step {step.step}/{step.steps}  loss {step.loss:.3f}  {scores}")
+
+        with on_stop(tuning.stop):
+            tuning.search(trials, report)
+        print_table(_trials_table(tuning.trials, list(followed.tune)))
+        if tuning.is_stopped:
+            console.print(f"stopped after {len(tuning.trials)} trials, saved in {folder}: go on with --resume")
+            raise typer.Exit(STOPPED)
+        best = best_of(tuning.trials)
+        console.print(f"best: trial {best.number}, as {folder / 'best.toml'}" if best else "no trial finished")
+
+
+def _trials_table(trials: list[Trial], keys: list[str]) -> Table:
+    table = Table("trial", "score on dev", *keys, "ended")
+    for trial in trials:
+        score = "" if trial.score is None else f"{trial.score:.2f}"
+        values = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in map(trial.values.get, keys))
+        table.add_row(str(trial.number), score, *values, trial.ended)
+    return table
 
 
 @app.command()

@@ -17,6 +17,7 @@ import torch
 
 from model.bundle import CARD, load_bundle, load_manifest
 from model.checkpoint import load_checkpoint
+from model.config import load_recipe
 from model.optimization import Optimization, Update
 from service import cli, server
 from service.settings import Settings
@@ -105,7 +106,7 @@ def assert_one_sentence(ended: Ended, message: str) -> None:
 def test_help_names_the_commands(dragoman: Dragoman) -> None:
     ended = dragoman("--help")
     assert ended.status == 0
-    assert all(command in ended.out for command in ("serve", "translate", "train", "evaluate", "export"))
+    assert all(command in ended.out for command in ("serve", "translate", "train", "tune", "evaluate", "export"))
 
 
 # translate
@@ -373,6 +374,51 @@ def test_a_recipe_that_cannot_be_followed_is_explained(
 ) -> None:
     recipe.write_text(recipe.read_text().replace(old, new, 1))
     assert_one_sentence(dragoman("train", recipe, "--data", tiny_corpora, "--run", tmp_path / "run"), message)
+
+
+# tune
+
+
+@pytest.fixture
+def tunable(recipe: Path) -> Path:
+    with recipe.open("a") as file:
+        file.write('[tune]\n"training.learning_rate" = {low = 1e-4, high = 1e-2, log = true}\n')
+    return recipe
+
+
+def test_a_search_is_stopped_goes_on_and_ends_in_a_table_and_a_recipe_to_train_by(
+    dragoman: Dragoman, tunable: Path, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Optimization.update
+
+    def update_and_signal(*arguments: Any) -> Update:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return update(*arguments)
+
+    monkeypatch.chdir(tmp_path)
+    arguments = ["tune", tunable, "--data", tiny_corpora, "--trials", 2]
+    with monkeypatch.context() as patched:
+        patched.setattr(Optimization, "update", update_and_signal)
+        stopped = dragoman(*arguments)
+    assert stopped.status == 143
+    assert "stopped after 0 trials, saved in runs/tiny-tune: go on with --resume" in stopped.err
+    ended = dragoman(*arguments, "--resume")
+    assert ended.status == 0
+    assert "training.learning_rate" in ended.out
+    assert len(re.findall("finished", ended.out)) == 2
+    assert re.search(r"best: trial [01], as runs/tiny-tune/best.toml", ended.err)
+    assert (tmp_path / "runs/tiny-tune/trials.png").exists()
+    best = load_recipe(tmp_path / "runs/tiny-tune/best.toml")
+    assert f"{best.training.learning_rate:.4g}" in ended.out
+
+
+def test_a_search_that_cannot_be_made_is_explained(
+    dragoman: Dragoman, recipe: Path, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["tune", recipe, "--data", tiny_corpora, "--trials", 1, "--run", tmp_path / "run"]
+    assert_one_sentence(dragoman(*arguments), "has no table [tune]")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert_one_sentence(dragoman(*arguments), "without torchrun")
 
 
 # export
