@@ -167,7 +167,7 @@ class TrainingConfig(Config):
     length_multiple: int = Field(8, ge=1)
     """Lengths are padded to a multiple of this: oneDNN keeps one primitive for each shape it meets."""
     window_pairs: int = Field(1_000_000, ge=1)
-    """Pairs that are shuffled together and held in memory, some 150 bytes each; a smaller corpus is one window."""
+    """Pairs that are shuffled together, for which memory takes some 400 bytes each; a smaller corpus is one window."""
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(400, ge=1)
     decay_steps: int = Field(4_000, ge=0)

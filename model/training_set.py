@@ -56,13 +56,24 @@ class TrainingSet:
             lengths = self._cache.lengths(window)
             plan = plan_batches(lengths, config, generator)
             if start < first + len(plan):
-                pieces, bounds = self._cache.pieces(window), np.concatenate(([0], np.cumsum(lengths)))
-                for number in range(max(start, first), first + len(plan)):
-                    batch = _examples(pieces, bounds, plan[number - first])
+                missed = max(0, start - first)
+                for number, batch in enumerate(self._read(window, lengths, plan[missed:]), first + missed):
                     # What is drawn follows from the batch's place alone, so that a resumed run draws the same.
                     random = Random(f"{config.seed} {epoch} {number}")
                     yield self._sample(batch, config, random) if config.sampling_alpha else batch
             first += len(plan)
+
+    def _read(
+        self, window: NDArray[np.int64], lengths: NDArray[np.int64], plan: list[NDArray[np.int64]]
+    ) -> Iterator[list[Example]]:
+        """Yield the examples of each batch; by itself, so that a window's pieces go before the next one's come."""
+        pieces = self._cache.pieces(window)
+        bounds = np.concatenate(([0], np.cumsum(lengths)))
+        for members in plan:
+            yield [
+                Example(pieces[first:middle].tolist(), pieces[middle:end].tolist())
+                for first, middle, end in bounds[2 * members[:, None] + np.arange(3)].tolist()
+            ]
 
     def _sample(self, batch: list[Example], config: TrainingConfig, random: Random) -> list[Example]:
         def sample(pieces: list[int], limit: int) -> list[int]:
@@ -97,13 +108,6 @@ def plan_batches(
         size = size - size % 8 if size > 8 else size  # few batch sizes, few primitives
         batches += [members[i : i + size] for i in range(0, len(members), size)]
     return [batches[i] for i in generator.permutation(len(batches))]
-
-
-def _examples(pieces: NDArray[np.integer], bounds: NDArray[np.int64], members: NDArray[np.int64]) -> list[Example]:
-    return [
-        Example(pieces[first:middle].tolist(), pieces[middle:end].tolist())
-        for first, middle, end in bounds[2 * members[:, None] + np.arange(3)].tolist()
-    ]
 
 
 def open_training_set(recipe: Recipe, tokenizer: Tokenizer, *, texts: Path, cache: Path) -> TrainingSet:
