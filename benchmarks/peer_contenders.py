@@ -58,8 +58,8 @@ class Running(Protocol):
         """Have the texts decoded in batches of that size; return seconds, sentences and target_pieces."""
 
 
-Start = Callable[[Place, Path], contextlib.AbstractContextManager[Running]]
-"""From where peers live and the file for a peer's own words."""
+Start = Callable[[Place, Path], contextlib.AbstractContextManager[Any]]
+"""From where peers live and the file for a peer's own words to a Running or, where it trains, a Runner."""
 
 
 class Contender(NamedTuple):
@@ -68,21 +68,20 @@ class Contender(NamedTuple):
     name: str
     setting: str
     batch_sizes: tuple[int, ...]
+    """Of what it is asked to decode; none where it is asked to train."""
     start: Start
 
 
-class Process:
-    """A runner of peers/, asked over its standard input."""
+class Runner:
+    """A script of peers/, asked over its standard input."""
 
-    def __init__(self, process: subprocess.Popen[str], form: str, log: Path) -> None:
-        self.process, self.form, self.log = process, form, log
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process, self.log = process, log
         self.pid = process.pid
         self.description = self._read()
 
-    def ask(self, texts: Sequence[Text], batch_size: int, target_length: int) -> dict[str, float]:
-        """Have the texts decoded; the runner's clock runs while it decodes."""
-        sources = [getattr(text, self.form) for text in texts]
-        request = {"sources": sources, "batch_size": batch_size, "target_length": target_length}
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return its answer; PeerError when it has ended instead."""
         assert self.process.stdin
         with contextlib.suppress(BrokenPipeError):  # it has ended: the read says why
             self.process.stdin.write(json.dumps(request) + "\n")
@@ -95,6 +94,19 @@ class Process:
             raise PeerError(f"{last_line(self.log)} (exit status {self.process.wait()})")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+class Decoder:
+    """A runner that decodes."""
+
+    def __init__(self, runner: Runner, form: str) -> None:
+        self.runner, self.form = runner, form
+        self.pid, self.description = runner.pid, runner.description
+
+    def ask(self, texts: Sequence[Text], batch_size: int, target_length: int) -> dict[str, float]:
+        """Have the texts decoded; the runner's clock runs while it decodes."""
+        sources = [getattr(text, self.form) for text in texts]
+        return self.runner.ask({"sources": sources, "batch_size": batch_size, "target_length": target_length})
 
 
 class Web:
@@ -123,14 +135,21 @@ class Web:
 
 
 @contextlib.contextmanager
-def process(words: Sequence[str | Path], form: str, log: Path) -> Iterator[Running]:
+def runner(words: Sequence[str | Path], log: Path) -> Iterator[Runner]:
     """Start a runner; it ends when its input does."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with (
         log.open("w", encoding="utf-8") as file,
-        subprocess.Popen(words, stderr=file, text=True, bufsize=1, **pipes) as runner,
+        subprocess.Popen(words, stderr=file, text=True, bufsize=1, **pipes) as process,
     ):
-        yield Process(runner, form, log)
+        yield Runner(process, log)
+
+
+@contextlib.contextmanager
+def decoder(words: Sequence[str | Path], form: str, log: Path) -> Iterator[Running]:
+    """Start a runner that takes its sources in this form of a Text."""
+    with runner(words, log) as process:
+        yield Decoder(process, form)
 
 
 def ours(
@@ -138,7 +157,7 @@ def ours(
 ) -> contextlib.AbstractContextManager[Running]:
     """Start our own runner, in this very environment; without pruning it carries as many rows as the peers do."""
     settings = map(str, (workers, threads, prune_threshold))
-    return process([sys.executable, SCRIPTS / "ours.py", place.bundle, *settings], "ids", log)
+    return decoder([sys.executable, SCRIPTS / "ours.py", place.bundle, *settings], "ids", log)
 
 
 def ctranslate2(
@@ -146,13 +165,13 @@ def ctranslate2(
 ) -> contextlib.AbstractContextManager[Running]:
     """Start CTranslate2 with an untrained Transformer."""
     script = [python_of("ctranslate2", place), SCRIPTS / "ctranslate2_runner.py"]
-    return process([*script, transformer_of(model, place), str(workers), str(threads)], "pieces", log)
+    return decoder([*script, transformer_of(model, place), str(workers), str(threads)], "pieces", log)
 
 
 def opennmt_library(threads: int, place: Place, log: Path) -> contextlib.AbstractContextManager[Running]:
     """Start OpenNMT-py's own translator."""
     script = [python_of("opennmt", place), SCRIPTS / "opennmt_runner.py"]
-    return process([*script, lstm_of(place), str(threads)], "pieces", log)
+    return decoder([*script, lstm_of(place), str(threads)], "pieces", log)
 
 
 @contextlib.contextmanager

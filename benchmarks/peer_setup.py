@@ -33,6 +33,12 @@ ENVIRONMENTS = {
         ("torch<=2.13.0", "numpy", "configargparse", "flask", "waitress", "pyyaml", "pyonmttok<2", "sacrebleu"),
         ("rapidfuzz", "sentencepiece", "six"),
     ),
+    # Its pin of protobuf, < 3.21, excludes today's TensorBoard, and of what it requires it imports less than half.
+    "joeynmt": (
+        ("--no-deps", "joeynmt==2.3.0"),
+        ("torch<=2.13.0", "numpy", "tensorboard", "matplotlib", "sacrebleu", "sacremoses", "sentencepiece"),
+        ("subword-nmt", "pyyaml", "packaging", "tqdm", "importlib_metadata"),
+    ),
     "libretranslate": (("libretranslate==1.9.6", "ctranslate2==4.8.5"),),
 }
 """Environment → what pip is asked to install, one call after the other."""
@@ -54,8 +60,8 @@ class Place(NamedTuple):
 
     folder: Path
     """For environments, models and logs."""
-    bundle: Path
-    """Ours: the peers have its vocabulary."""
+    bundle: Path | None = None
+    """Ours: the peers have its vocabulary; none where everyone is trained."""
 
     def log(self, name: str) -> Path:
         """Return where a peer's own words go."""
