@@ -19,7 +19,7 @@ from model.bundle import CARD, load_bundle, load_manifest
 from model.checkpoint import load_checkpoint
 from model.config import load_recipe
 from model.optimization import Optimization, Update
-from service import cli, server
+from service import cli, cli_training, server
 from service.settings import Settings
 from tests import reversal
 from tests.reversal import Trained
@@ -60,6 +60,9 @@ validation_pairs = 2
 """
 
 
+COMMANDS = ("serve", "translate", "train", "evaluate", "export", "average", "distil", "tune", "bench")
+
+
 class Ended(NamedTuple):
     """How a command ended, and what it wrote."""
 
@@ -80,7 +83,7 @@ def dragoman(
     Networks are served in one type, as each command would try for itself which is fastest.
     """
     monkeypatch.setenv("DRAGOMAN_DTYPE", "float32")
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # which nothing takes back
+    monkeypatch.setattr(cli_training, "keep_freed_memory", lambda: None)  # which nothing takes back
 
     def run(*arguments: object, stdin: bytes = b"") -> Ended:
         file = tmp_path_factory.mktemp("stdin") / "stdin"
@@ -106,7 +109,7 @@ def assert_one_sentence(ended: Ended, message: str) -> None:
 def test_help_names_the_commands(dragoman: Dragoman) -> None:
     ended = dragoman("--help")
     assert ended.status == 0
-    assert all(command in ended.out for command in ("serve", "translate", "train", "tune", "evaluate", "export"))
+    assert all(command in ended.out for command in COMMANDS)
 
 
 # translate
@@ -429,7 +432,10 @@ def test_an_export_can_be_replaced_only_when_told_to(
 ) -> None:
     bundle = tmp_path / "models" / "reversal"
     arguments = ["export", trained_reversal.checkpoint, bundle, "--version"]
-    assert dragoman(*arguments, "1") == (0, "", f"{bundle}: reversal 1, translate:de:en, summarize:en\n")
+    ended = dragoman(*arguments, "1")
+    megabytes = sum(file.stat().st_size for file in bundle.iterdir()) / 1e6
+    said = f"{bundle}: reversal 1, translate:de:en, summarize:en, {megabytes:.1f} MB\n"
+    assert ended == (0, "", said)
     assert_one_sentence(dragoman(*arguments, "2"), "exists: name another folder, or say --replace")
     assert load_manifest(bundle).version == "1"
     assert dragoman(*arguments, "2", "--replace").status == 0
@@ -447,6 +453,76 @@ def test_what_is_no_checkpoint_is_not_exported(
         (tmp_path / "best.pt").write_bytes(content)
     assert_one_sentence(dragoman("export", tmp_path / "best.pt", tmp_path / "bundle"), message)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_several_checkpoints_are_exported_as_one_bundle_that_translates(
+    dragoman: Dragoman, trained_reversal: Trained, tmp_path: Path
+) -> None:
+    best, last, models = trained_reversal.checkpoint, trained_reversal.run / "last.pt", tmp_path / "models"
+    assert dragoman("export", best, last, models / "both").status == 0
+    assert len(load_manifest(models / "both").networks) == 2
+    sentences = "Kiwi Apfel Mandel\nBirne.\n"
+    assert translate(dragoman, models, sentences.encode()).out == "Mandel Apfel Kiwi\nBirne.\n"
+
+
+def test_checkpoints_that_do_not_fit_together_are_not_exported(
+    dragoman: Dragoman, trained_reversal: Trained, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    ended = dragoman("export", trained_reversal.checkpoint, tiny_checkpoint, tmp_path / "bundle")
+    assert_one_sentence(ended, f"{tiny_checkpoint}: has another tokenizer than {trained_reversal.checkpoint}")
+    assert not (tmp_path / "bundle").exists()
+
+
+# average
+
+
+def test_an_average_can_be_exported_and_never_overwrites_a_checkpoint(
+    dragoman: Dragoman, trained_reversal: Trained, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    best, last, mean = trained_reversal.checkpoint, trained_reversal.run / "last.pt", tmp_path / "mean.pt"
+    assert dragoman("average", best, last, mean) == (0, "", f"{mean}: the mean of 2 checkpoints\n")
+    assert dragoman("export", mean, tmp_path / "bundle").status == 0
+    assert_one_sentence(dragoman("average", best, last), f"{last} exists: name another file")
+    message = f"{tiny_checkpoint}: was trained by another recipe than {best}"
+    assert_one_sentence(dragoman("average", best, tiny_checkpoint, tmp_path / "other.pt"), message)
+    assert not (tmp_path / "other.pt").exists()
+
+
+# distil
+
+
+def test_a_bundles_output_becomes_text_to_train_on(
+    dragoman: Dragoman, trained_reversal: Trained, tmp_path: Path
+) -> None:
+    sentences = reversal.random_sentences(5, seed=5)
+    file, out, back = (tmp_path / name for name in ("train.tsv", "out.tsv", "back.tsv"))
+    file.write_text("".join(f"{sentence}\tx\n" for sentence in [*sentences, ""]))
+    arguments = ["distil", trained_reversal.bundle, file]
+    ended = dragoman(*arguments, out, "--task", "translate:de:en", "--beam-size", "1")
+    assert (ended.status, ended.out) == (0, "")
+    assert ended.err.splitlines() == ["0 lines", "5 lines", f"{out} is whole; sources left out: 1 empty"]
+    assert out.read_text() == "".join(f"{s}\t{reversal.translation(s)}\n" for s in sentences)
+    assert dragoman(*arguments, back, "--task", "translate:de:en", "--reverse").status == 0
+    assert back.read_text() == "".join(f"{reversal.translation(s)}\t{s}\n" for s in sentences)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["out.tsv"], "--task has to be one of translate:de:en, summarize:en"),
+        (["out.tsv", "--task", "translate:en:de"], "--task has to be one of translate:de:en, summarize:en"),
+        (["out.tsv", "--task", "translate"], "translate is not a task"),
+        (["out.tsv.xz", "--task", "translate:de:en"], "out.tsv.xz: is written line by line"),
+        (["out.tsv", "--task", "translate:de:en"], "nowhere.tsv: No such file"),
+    ],
+)
+def test_what_cannot_be_distilled_is_explained(
+    arguments: list[str], message: str, dragoman: Dragoman, trained_reversal: Trained, tmp_path: Path
+) -> None:
+    out, *options = arguments
+    ended = dragoman("distil", trained_reversal.bundle, tmp_path / "nowhere.tsv", tmp_path / out, *options)
+    assert ended.status == 1
+    assert message in ended.err.splitlines()[-1]
 
 
 # evaluate
