@@ -11,7 +11,8 @@ import torch
 from training_protocol import Meter, Settings, read_settings
 
 from model.config import Recipe
-from model.training import Progress, open_training
+from model.training import open_training
+from model.training_log import Progress
 
 NEVER = 10_000_000
 
