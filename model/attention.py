@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import NetworkConfig
-from model.int8 import Int8Product, Linear, release
+from model.int8 import Int8Product, Linear, release, steady_sigmoid
 
 
 def softmax_where(mask: Tensor, scores: Tensor) -> Tensor:
@@ -179,7 +179,7 @@ class Window(nn.Module):
 
     def forward(self, queries: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
         """Return weights (B, Q, S) for queries (B, Q, H) with scores (B, Q, S) where mask (B, S) is true."""
-        share = torch.sigmoid((torch.tanh(self.layer(queries)) * self.position).float().sum(dim=-1))  # (B, Q)
+        share = steady_sigmoid((torch.tanh(self.layer(queries)) * self.position).sum(dim=-1))  # (B, Q)
         center = share * (mask.sum(dim=-1, keepdim=True) - 1)
         positions = torch.arange(mask.size(1), device=mask.device)
         distance = positions - center.unsqueeze(-1)  # (B, Q, S)
@@ -237,7 +237,7 @@ class HybridAttention(nn.Module):
     def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See GeneralAttention."""
         scores, values = self.general.scores(queries, memory)
-        share = torch.sigmoid(self.gate(queries).float())  # (B, Q, 1)
+        share = steady_sigmoid(self.gate(queries))  # (B, Q, 1)
         weights = share * softmax_where(mask, scores) + (1 - share) * self.window(queries, scores, mask)
         return read(values, weights), weights
 

@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from model.int8 import Linear
+from model.int8 import Linear, steady_sigmoid
 from model.tokenizer import END, PAD
 
 
@@ -40,7 +40,7 @@ class Copying(nn.Module):
         is_text = (source != self.END) & (source != self.PAD)
         is_text[:, 0] = False
         is_text = is_text.unsqueeze(1)  # (N, 1, S)
-        generated = torch.sigmoid(self.gate(features).float())  # (N, T, 1)
+        generated = steady_sigmoid(self.gate(features))  # (N, T, 1)
         copied = (1 - generated) * weights.float()
         # At most two of these are not 0, so that their sum does not depend on the padding, not even in its last bit.
         generated = generated + copied.masked_fill(is_text, 0.0).sum(dim=-1, keepdim=True)

@@ -54,6 +54,15 @@ class Int8Product(nn.Module):
         return product
 
 
+def steady_sigmoid(inputs: Tensor) -> Tensor:
+    """Return the sigmoid, in float32, with the same bits whatever else is in the tensor.
+
+    PyTorch's takes other code for the last numbers of a tensor than for those that fill a vector. Where a row has but
+    one number, which rows are the last depends on the batch; in float64 the difference is rounded away.
+    """
+    return torch.sigmoid(inputs.double()).float()
+
+
 def release(weight: Tensor) -> None:
     """Free the memory of a weight that is packed, for good."""
     weight.set_()  # type: ignore[call-overload]

@@ -88,7 +88,7 @@ def test_in_int8_company_changes_not_a_bit_of_what_a_sentence_gets(
         network.output_bias[END] += 3.0
         network.quantize()
     search = BeamSearch(network, SPECIAL, CPU)
-    sentences = random_sentences(random, count=40, words=range(TAG + 1, WIDE_PIECES), longest=40)
+    sentences = random_sentences(random, count=12, words=range(TAG + 1, WIDE_PIECES), longest=40)
     together = decode_in_company(search, sentences, random)
     assert together == [decode_alone(search, sentence) for sentence in sentences]
-    assert sum(len(hypothesis.pieces) for found in together for hypothesis in found) > 400
+    assert sum(len(hypothesis.pieces) for found in together for hypothesis in found) > 50

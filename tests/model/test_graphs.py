@@ -35,10 +35,11 @@ def refuse(_: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
     raise RuntimeError("operation not permitted when stream is capturing")
 
 
-@pytest.fixture
-def network() -> Seq2Seq:
+@pytest.fixture(params=[{}, {"copying": True, "input_feeding": True}], ids=["default", "copying and input feeding"])
+def network(request: pytest.FixtureRequest) -> Seq2Seq:
     torch.manual_seed(0)
-    config = NetworkConfig(embedding_size=6, hidden_size=8, decoder_layers=LAYERS, dropout=0.0)
+    sizes = {"embedding_size": 6, "hidden_size": 8, "decoder_layers": LAYERS, "dropout": 0.0}
+    config = NetworkConfig.model_validate(sizes | request.param)
     return Seq2Seq(config, PIECES).eval().requires_grad_(False)
 
 
