@@ -131,7 +131,8 @@ def evaluate(
             sys.stdout.write("\n")
             return
         for one in evaluations:
-            for table in tables(one):
+            for heading, table in tables(one):
+                sys.stdout.write(f"{heading}\n")  # as a table's own title it would be wrapped to the table's width
                 print_table(table)
         # Below, as the table would cut them off.
         values = [value for one in evaluations for value in one.score.values.values()]

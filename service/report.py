@@ -17,34 +17,33 @@ def as_record(evaluation: Evaluation) -> dict[str, Any]:
     return evaluation.score.model_dump(mode="json") | fields
 
 
-def tables(evaluation: Evaluation) -> Iterator[Table]:
-    """Yield a table of scores, one of faults, and one for each breakdown."""
+def tables(evaluation: Evaluation) -> Iterator[tuple[str, Table]]:
+    """Yield a heading and a table of scores, then of faults, then of each breakdown."""
     about = f"{evaluation.score.task} · {evaluation.score.test} · {evaluation.score.pairs} pairs"
     systems = [f"{system.bundle}, {system.dtype}" for system in evaluation.systems]
     compared = ["difference", "p"] if len(systems) > 1 else []
-    scores = _table(about, "metric", *systems, *compared, evaluation.baseline.name)
+    scores = _table("metric", *systems, *compared, evaluation.baseline.name)
     for metric in evaluation.systems[0].scores:
         estimates = [system.scores[metric] for system in evaluation.systems]
         baseline = f"{evaluation.baseline.scores[metric]:.1f}"
         scores.add_row(metric, *map(shown, estimates), *difference(estimates), baseline)
-    yield scores
-    faults = _table("faults, % of the outputs", "fault", *systems)
+    yield about, scores
+    faults = _table("% of the outputs", *systems)
     for name in evaluation.systems[0].faults:
         faults.add_row(name, *(f"{system.faults[name]:.1f}" for system in evaluation.systems))
-    yield faults
+    yield "faults", faults
     for by, parts in evaluation.breakdowns.items():
         metrics = list(parts[0].scores[0])
         headings = [f"{metric}{' of the other' * n}" for metric in metrics[:3] for n in range(len(systems))]
-        table = _table(f"by {by}", "", "pairs", *headings)
+        table = _table("", "pairs", *headings)
         for part in parts:
             cells = [shown(scores[metric]) for metric in metrics[:3] for scores in part.scores]
             table.add_row(part.label, str(part.examples), *cells)
-        yield table
+        yield f"by {by}", table
 
 
-def _table(title: str, first: str, *others: str) -> Table:
-    right = [Column(heading, justify="right") for heading in others]
-    return Table(Column(first, no_wrap=True), *right, title=title, title_justify="left", title_style="bold")
+def _table(first: str, *others: str) -> Table:
+    return Table(Column(first, no_wrap=True), *(Column(heading, justify="right") for heading in others))
 
 
 def shown(estimate: Estimate) -> str:
