@@ -3,6 +3,7 @@ import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -282,6 +283,21 @@ def test_the_loss_and_its_gradient_equal_pytorchs(smoothing: float) -> None:
     assert plain == pytest.approx(reference(0.0).item(), rel=1e-5)
     torch.testing.assert_close(smoothed, reference(smoothing))
     torch.testing.assert_close(gradient(smoothed), gradient(reference(smoothing)))
+
+
+def test_coverage_loss_changes_what_is_learnt_and_not_the_loss_that_is_told(
+    tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path
+) -> None:
+    learnt = []
+    for weight in (0.0, 1.0):
+        recipe = with_table(tiny_recipe, "training", coverage_loss=weight, learning_rate=0.01, warmup_steps=1)
+        trainer = open_training(recipe, data=tiny_corpora, run=tmp_path / str(weight), resume=False, device=CPU)
+        numbers = trainer.training_set.epoch(0, recipe.training)[0]
+        batch = trainer.training_set.batch(numbers, recipe.training, Random(0))
+        told, _ = trainer._update(batch)
+        learnt.append((told, trainer.network.bridge.weight))
+    assert learnt[0][0] == pytest.approx(learnt[1][0])
+    assert not torch.allclose(learnt[0][1], learnt[1][1])
 
 
 def test_the_learning_rate_climbs_stays_and_falls_to_almost_nothing() -> None:
