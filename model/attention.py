@@ -34,7 +34,6 @@ class GeneralAttention(nn.Module):
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
         self.sizes = [query_size, memory_size]
-        self.context_size = memory_size
         self.score = nn.Linear(query_size, memory_size, bias=False)
         self.int8 = Int8Product()
 
@@ -70,10 +69,6 @@ class GeneralAttention(nn.Module):
 class DotAttention(nn.Module):
     """Global attention whose score is the product of query and memory as they are (Luong et al. 2015: ``dot``)."""
 
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.context_size = size
-
     def quantize(self, bound: float) -> float:
         """Return the context's bound; there is nothing to multiply by."""
         return bound
@@ -98,7 +93,6 @@ class AdditiveAttention(nn.Module):
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
         self.sizes = [query_size, memory_size]
-        self.context_size = memory_size
         self.query = Linear(query_size, query_size)
         self.key = Linear(memory_size, query_size, bias=False)
         self.score = nn.Parameter(torch.empty(query_size).uniform_(-(query_size**-0.5), query_size**-0.5))
@@ -132,7 +126,6 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.scale = (query_size // heads) ** -0.5
-        self.context_size = query_size
         self.query = Linear(query_size, query_size, bias=False)
         self.key_value = Linear(memory_size, 2 * query_size, bias=False)
 
@@ -192,7 +185,6 @@ class LocalAttention(nn.Module):
 
     def __init__(self, query_size: int, memory_size: int, window: int) -> None:
         super().__init__()
-        self.context_size = memory_size
         self.general = GeneralAttention(query_size, memory_size)
         self.window = Window(query_size, window)
 
@@ -218,7 +210,6 @@ class HybridAttention(nn.Module):
 
     def __init__(self, query_size: int, memory_size: int, window: int) -> None:
         super().__init__()
-        self.context_size = memory_size
         self.general = GeneralAttention(query_size, memory_size)
         self.window = Window(query_size, window)
         self.gate = Linear(query_size, 1)
@@ -244,10 +235,6 @@ class HybridAttention(nn.Module):
 
 class NoAttention(nn.Module):
     """No context (Sutskever et al. 2014): the decoder's first state is all that it knows of the source."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.context_size = 0
 
     def quantize(self, bound: float) -> float:
         """Return the bound of no context."""
@@ -282,7 +269,7 @@ def make_attention(config: NetworkConfig) -> Attention:
         case "general":
             return GeneralAttention(size, size)
         case "dot":
-            return DotAttention(size)
+            return DotAttention()
         case "additive":
             return AdditiveAttention(size, size)
         case "multi-head":

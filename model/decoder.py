@@ -41,14 +41,14 @@ class Decoder(nn.Module):
         super().__init__()
         hidden = config.hidden_size
         self.fed_size = config.embedding_size if config.input_feeding else 0
-        self.attention = make_attention(config)
-        read_size = hidden + self.attention.context_size
+        read_size = hidden if config.attention == "none" else 2 * hidden
         sizes = [config.embedding_size + self.fed_size] + [read_size] * (config.decoder_layers - 1)
         layers = [make_cell(config, size, hidden) for size in sizes]
         self.layers = nn.ModuleList(layers)
         self.layer_state_size = layers[0].state_size
         self.state_size = self.layer_state_size * config.decoder_layers + self.fed_size
         self.residual = config.residual
+        self.attention = make_attention(config)
         self.output = Linear(read_size, config.embedding_size)
         self.dropout = Dropout(config.dropout, config.variational_dropout)
 

@@ -123,7 +123,7 @@ def test_attention_equals_its_formula_written_out(
 ) -> None:
     attention = make(kind)
     context, weights = attend(attention, queries, encoded)
-    assert context.shape == (SENTENCES, QUERIES, attention.context_size)
+    assert context.shape == (SENTENCES, QUERIES, SIZE)
     for b, length in enumerate(LENGTHS):
         for q in range(QUERIES):
             expected_context, expected = formula(attention, queries[b, q], encoded[b, :length])
@@ -174,7 +174,7 @@ def test_without_attention_there_is_neither_memory_nor_context(queries: Tensor, 
     attention = NoAttention()
     assert attention.memorize(encoded).shape == (SENTENCES, POSITIONS, 0)
     context, weights = attend(attention, queries, encoded)
-    assert context.shape == (SENTENCES, QUERIES, attention.context_size)
+    assert context.shape == (SENTENCES, QUERIES, 0)
     assert torch.equal(weights, torch.zeros(SENTENCES, QUERIES, POSITIONS))
 
 

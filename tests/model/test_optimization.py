@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import NetworkConfig, TrainingConfig
+from model.copying import coverage_loss
 from model.data import Batch, Example, collate
 from model.network import Seq2Seq
 from model.optimization import Losses, Optimization, batch_losses, cross_entropy, divergence, learning_rate
@@ -77,9 +78,9 @@ def test_r_drop_is_half_of_what_liang_et_al_minimize() -> None:
     batch = Batch(torch.ones(2, 3), torch.ones(2), torch.ones(2, 3), torch.tensor([[5, 6, END], [5, END, PAD]]))
     seen: list[tuple[int, ...]] = []
 
-    def network(source: Tensor, _lengths: Tensor, _target: Tensor) -> Tensor:
+    def network(source: Tensor, _lengths: Tensor, _target: Tensor) -> tuple[Tensor, Tensor]:
         seen.append(tuple(source.shape))
-        return outputs
+        return outputs, torch.zeros(4, 3, 3)
 
     config = TrainingConfig(r_drop=5.0, label_smoothing=0.1)
     passes = [cross_entropy(half, batch.target_outputs, 0.1) for half in (outputs[:2], outputs[2:])]
@@ -97,6 +98,17 @@ def test_without_dropout_r_drop_changes_nothing() -> None:
         trained = optimization()
         losses.append(batch_losses(trained.network, collate(EXAMPLES, 1), TrainingConfig(r_drop=r_drop)))
     torch.testing.assert_close(losses[0], losses[1])
+
+
+def test_coverage_loss_is_minimized_too_and_not_told() -> None:
+    batch = collate(EXAMPLES, 1)
+    network = optimization().network
+    without, half = (batch_losses(network, batch, TrainingConfig(coverage_loss=weight)) for weight in (0.0, 0.5))
+    _, attended = network(batch.source, batch.lengths, batch.target_inputs)
+    again = coverage_loss(attended, batch.target_outputs != PAD)
+    assert again > 0
+    torch.testing.assert_close(half.objective, without.objective + 0.5 * again)
+    assert half.plain == without.plain
 
 
 # Schedule

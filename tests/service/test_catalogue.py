@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from model.bundle import FILES, FORMAT, MANIFEST, NETWORK, TOKENIZER
+from model.bundle import FORMAT, MANIFEST, NETWORK, TOKENIZER, USED
 from service import catalogue
 from service.catalogue import load_catalogue
 from service.settings import MAX_WORKERS, Settings
@@ -45,11 +45,11 @@ def alter(file: Path) -> None:
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     **{
         f"{name} missing": (lambda folder, name=name: (folder / name).unlink(), f"{name} is missing")
-        for name in (MANIFEST, *FILES)
+        for name in (MANIFEST, *USED)
     },
     **{
         f"{name} altered": (lambda folder, name=name: alter(folder / name), f"{name} is not the file that was exported")
-        for name in FILES
+        for name in USED
     },
     "empty file": (lambda folder: (folder / NETWORK).write_bytes(b""), f"{NETWORK} is not the file that was exported"),
     "cut manifest": (lambda folder: (folder / MANIFEST).write_text("{"), f"{MANIFEST} is not a manifest"),
