@@ -28,12 +28,15 @@ def read(values: Tensor, weights: Tensor) -> Tensor:
 class GeneralAttention(nn.Module):
     """Global attention with a learned bilinear score (Luong et al. 2015, section 3.1: ``general``).
 
-    The score's matrix is applied to the memory, once a sentence, rather than to every query.
+    The score's matrix is applied to the memory, once a sentence, rather than to every query. Scores are scaled as in
+    Vaswani et al. (2017, section 3.2.1), unlike in the paper: else one step of Adam moves them by tens, attention is of
+    one position from then on, and a network learns more slowly (600 steps on Tatoeba de-en: 8.1 BLEU instead of 12.8).
     """
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
         self.sizes = [query_size, memory_size]
+        self.scale = query_size**-0.5
         self.score = nn.Linear(query_size, memory_size, bias=False)
         self.int8 = Int8Product()
 
@@ -49,7 +52,7 @@ class GeneralAttention(nn.Module):
             keys: Tensor = self.int8(encoded.flatten(0, 1)).view(encoded.size(0), encoded.size(1), -1)
         else:
             keys = torch.matmul(encoded, self.score.weight)
-        return torch.cat((keys, encoded), dim=-1)
+        return torch.cat((keys * self.scale, encoded), dim=-1)
 
     def scores(self, queries: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return how well queries (B, Q, H) fit each position, (B, Q, S), and the values (B, S, M)."""
@@ -67,7 +70,10 @@ class GeneralAttention(nn.Module):
 
 
 class DotAttention(nn.Module):
-    """Global attention whose score is the product of query and memory as they are (Luong et al. 2015: ``dot``)."""
+    """Global attention whose score is the product of query and memory as they are (Luong et al. 2015: ``dot``).
+
+    Scaled, as GeneralAttention.
+    """
 
     def quantize(self, bound: float) -> float:
         """Return the context's bound; there is nothing to multiply by."""
@@ -79,7 +85,8 @@ class DotAttention(nn.Module):
 
     def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See GeneralAttention."""
-        weights = softmax_where(mask, torch.bmm(queries, memory.transpose(1, 2)))
+        scores = torch.bmm(queries * queries.size(-1) ** -0.5, memory.transpose(1, 2))
+        weights = softmax_where(mask, scores)
         return read(memory, weights), weights
 
 

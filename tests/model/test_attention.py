@@ -61,7 +61,8 @@ def softmax(scores: Tensor) -> Tensor:
 
 
 def general_weights(attention: GeneralAttention, query: Tensor, encoded: Tensor) -> Tensor:
-    return softmax(torch.stack([(attention.score.weight @ query) @ position for position in encoded]))
+    scores = torch.stack([(attention.score.weight @ query) @ position for position in encoded])
+    return softmax(scores / math.sqrt(SIZE))
 
 
 def general(attention: GeneralAttention, query: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +71,7 @@ def general(attention: GeneralAttention, query: Tensor, encoded: Tensor) -> tupl
 
 
 def dot(_: DotAttention, query: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
-    weights = softmax(encoded @ query)
+    weights = softmax(encoded @ query / math.sqrt(SIZE))
     return mean(weights, encoded), weights
 
 

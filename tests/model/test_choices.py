@@ -64,7 +64,7 @@ def test_a_network_of_this_choice_learns_is_exported_and_serves(
 
     recipe = tiny_recipe.model_copy(update={"network": config})
     save_checkpoint(tmp_path / "best.pt", Checkpoint(recipe, tiny_tokenizer, network.state_dict(), {}, {}))
-    export(tmp_path / "best.pt", tmp_path / "bundle", version="1")
+    export([tmp_path / "best.pt"], tmp_path / "bundle", version="1")
     random = Random(1)
     sentences = [random_words(random) for _ in range(10)]
     sources = [[TAG, *words, END] for words in sentences]

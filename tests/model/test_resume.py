@@ -184,4 +184,4 @@ def test_progress_tells_the_loss_that_the_log_tells(
     assert all(progress.steps == 40 and progress.pieces_per_second > 0 for progress in seen)
     logged = [row["loss"] for row in read_log(tmp_path) if row["loss"]]
     assert [f"{progress.loss:.4f}" for progress in seen] == logged
-    assert logged[0] == [row["loss"] for row in read_log(straight) if row["loss"]][0]  # later its rate falls sooner
+    assert logged[0] == next(row["loss"] for row in read_log(straight) if row["loss"])  # later its rate falls sooner
