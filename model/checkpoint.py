@@ -74,5 +74,7 @@ def restore_network(checkpoint: Checkpoint) -> Seq2Seq:
         network.load_state_dict(checkpoint.network_state)
     except RuntimeError as error:
         fault = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"weights do not fit the recipe: {fault}") from error
+        raise CheckpointError(
+            f"a checkpoint of {checkpoint.recipe.name}: weights do not fit the recipe: {fault}"
+        ) from error
     return network.eval()

@@ -307,6 +307,12 @@ class Recipe(Config):
     tune: dict[str, SpanConfig] = {}
     """Key, as ``"training.learning_rate"``, → what to try for it; training by the recipe itself ignores it."""
 
+    @model_validator(mode="after")
+    def _coverage_has_attention(self) -> Self:
+        if self.training.coverage_loss and self.network.attention == "none":
+            raise ValueError("training.coverage_loss is a loss on attention; network.attention is none")
+        return self
+
     def trains_like(self, other: "Recipe") -> bool:
         """Say whether a training by the other recipe can go on by this one, with the very same batches.
 
@@ -331,7 +337,9 @@ class Recipe(Config):
 
 def describe_validation_error(error: ValidationError) -> str:
     """Return one line that names each key at fault, and what is wrong with it."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+    )
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -8,7 +8,7 @@ import io
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
 import sentencepiece
@@ -54,11 +54,23 @@ class Tokenizer:
 
     @classmethod
     def train(cls, sentences: Iterable[str], tasks: Sequence[Task], config: TokenizerConfig) -> "Tokenizer":
-        """Learn the pieces from sentences of all languages (Kudo 2018: unigram), with a tag for each task."""
+        """Learn the pieces from sentences of all languages (Kudo 2018: unigram), with a tag for each task.
+
+        TokenizerError where they are too few for the vocabulary; what reading ``sentences`` raises comes through.
+        """
         model = io.BytesIO()
+        faults: list[Exception] = []
+
+        def normalized() -> Iterator[str]:
+            try:
+                yield from map(normalize, sentences)
+            except Exception as error:  # SentencePiece would make a RuntimeError of its own from it
+                faults.append(error)
+                raise
+
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=map(normalize, sentences),
+                sentence_iterator=normalized(),
                 model_writer=model,
                 model_type="unigram",
                 vocab_size=config.vocabulary_size,
@@ -75,6 +87,8 @@ class Tokenizer:
                 minloglevel=2,
             )
         except RuntimeError as error:
+            if faults:
+                raise faults[0] from None
             fault = str(error).rpartition("] ")[2]  # without SentencePiece's own file and line
             raise TokenizerError(f"tokenizer.vocabulary_size {config.vocabulary_size}: {fault}") from error
         return cls(model.getvalue())

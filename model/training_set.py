@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.cache import Cache, cache_key, find_cache, write_cache
-from model.config import FilterConfig, Recipe, TrainingConfig
-from model.data import DataError, Example, corpus_pairs, tokenize_pairs
+from model.config import FilterConfig, Recipe, RecipeError, TrainingConfig
+from model.data import Example, corpus_pairs, tokenize_pairs
 from model.tokenizer import END, Tokenizer
 
 BLOCK_PAIRS = 1_000
@@ -113,7 +113,7 @@ def plan_batches(
 def open_training_set(recipe: Recipe, tokenizer: Tokenizer, *, texts: Path, cache: Path) -> TrainingSet:
     """Read the recipe's pairs from folder ``cache``, where they are put first if their text is new to it.
 
-    DataError when a text cannot be read, and when no pair is fit for training.
+    DataError when a text cannot be read, RecipeError when it leaves no pair that is fit for training.
     """
     key = cache_key(recipe.corpus, recipe.filter, tokenizer, texts)
     found = find_cache(cache, key) or write_cache(
@@ -127,5 +127,5 @@ def open_training_set(recipe: Recipe, tokenizer: Tokenizer, *, texts: Path, cach
     )
     training_set = TrainingSet(found, [corpus.repeat for corpus in recipe.corpus], tokenizer, recipe.filter)
     if not len(training_set):
-        raise DataError(f"{recipe.name}: no pair is fit for training; dropped: {training_set.dropped}")
+        raise RecipeError(f"{recipe.name}: no pair is fit for training; dropped: {training_set.dropped}")
     return training_set

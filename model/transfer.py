@@ -74,7 +74,7 @@ def take(network: Seq2Seq, tokenizer: Tokenizer, start: Start) -> Taken:
             fits = old is not None and old.shape[1:] == weight.shape[1:]
             if old is not None and fits:
                 weight[new_rows] = old[old_rows].to(weight.dtype)
-                pieces = len(pairs)
+                pieces += len(pairs) if weight.dim() > 1 else 0  # a bias alone, which always fits, is no use
         else:
             fits = old is not None and old.shape == weight.shape
             all_weights += weight.numel()

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from model.config import Recipe, Task
-from model.data import Pair, corpus_pairs
+from model.data import DataError, Pair, corpus_pairs
 from model.evaluation import EvaluationSet, headline, score
 from model.network import Seq2Seq
 from model.search import BeamSearch, search_all
@@ -13,10 +13,12 @@ from model.tokenizer import Tokenizer
 
 
 def load_dev_set(recipe: Recipe, folder: Path) -> dict[Task, list[Pair]]:
-    """Read the first ``validation_pairs`` dev pairs of each task."""
+    """Read the first ``validation_pairs`` dev pairs of each task; DataError for a file that holds none."""
     dev_set: dict[Task, list[Pair]] = {}
     for corpus in recipe.corpus:
         pairs = list(corpus_pairs(corpus, [corpus.dev], folder)) if corpus.dev else []
+        if corpus.dev and not pairs:
+            raise DataError(f"{corpus.dev}: holds no pair to validate on")
         for task in corpus.tasks:
             of_task = [pair for pair in pairs if pair.task == task]
             dev_set.setdefault(task, []).extend(of_task[: recipe.training.validation_pairs])

@@ -111,6 +111,8 @@ def evaluate(
 
         if html and not html.parent.is_dir():
             raise InvalidRequest(f"{html}: there is no such folder")
+        if html and html.is_dir():
+            raise InvalidRequest(f"{html}: is a folder")
         torch.set_num_threads(share_cores(settings).for_each)
         catalogues = [load_alone(folder, settings) for folder in (bundle, against) if folder]
         wanted = [parse_task(one) for one in task or []]

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import torch
@@ -54,7 +55,8 @@ def train(
         folder = run or Path("runs") / followed.name
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        keep_freed_memory()
+        if choose_device(settings).type == "cpu":
+            keep_freed_memory()
         is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one speaks
         speaker = console if is_first else Console(quiet=True)
         speaker.print(f"reading {data}")
@@ -80,7 +82,8 @@ def train(
         if not trainer.is_finished:
             speaker.print(f"stopped at step {trainer.step}, saved in {folder / 'last.pt'}: go on with --resume")
             raise typer.Exit(STOPPED)
-        speaker.print(f"scores on dev: {trainer.scores}; best checkpoint: {folder / 'best.pt'}")
+        scores = ", ".join(f"{task} {score:.2f}" for task, score in trainer.scores.items()) or "none"
+        speaker.print(f"scores on dev at step {trainer.step}: {scores}; best checkpoint: {folder / 'best.pt'}")
 
 
 @app.command()
@@ -105,7 +108,8 @@ def tune(
         folder = run or Path("runs") / f"{followed.name}-tune"
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        keep_freed_memory()
+        if choose_device(settings).type == "cpu":
+            keep_freed_memory()
         tuning = Tuning(followed, data=data, run=folder, resume=resume, device=choose_device(settings))
 
         def report(number: int, step: Step) -> None:
@@ -141,7 +145,7 @@ def export(
         StoredIn, typer.Option("--weights", help="What they are stored in; int8 takes half of the space")
     ] = "bfloat16",
     replace: Annotated[bool, typer.Option("--replace", help="Replace the bundle that is there")] = False,
-    recipe: Annotated[Path | None, typer.Option(help="Its recipe, with [decoding] or [card] changed since")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Its recipe, whose tables decoding or card changed since")] = None,
 ) -> None:
     """Export a checkpoint, or several as an ensemble; refused when scripted they disagree with what was trained."""
     with one_sentence_errors():
@@ -187,7 +191,9 @@ def distil(
         torch.set_num_threads(share_cores(settings).for_each)
         loaded = load_bundle(bundle, choose_device(settings), choose_dtype(settings))
         chosen = _choose_task(loaded, task)
-        decoding = loaded.manifest.decoding.model_copy(update={"beam_size": beam_size} if beam_size else {})
+        decoding = loaded.manifest.decoding.model_copy(
+            update={"n_best": 1, "beam_size": beam_size or loaded.manifest.decoding.beam_size}
+        )
         job = Job(chosen, file, column - 1, out, reverse, decoding)
         catalogue = Catalogue([Entry(bundle.name, loaded, None)], {chosen: loaded})
         on_terminal = sys.stderr.isatty()
@@ -199,7 +205,12 @@ def distil(
                 if not on_terminal:
                     console.print(f"{lines} lines")
 
-            left_out = distil_file(translator.engine, loaded, job, report)
+            stop = Event()
+            with on_stop(stop.set):
+                left_out = distil_file(translator.engine, loaded, job, report, stop=stop)
+        if stop.is_set():
+            console.print(f"stopped; {out} is kept: the same command goes on where it ends")
+            raise typer.Exit(STOPPED)
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "none"
     console.print(f"{out} is whole; sources left out: {reasons}")
 

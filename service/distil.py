@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 from model.bundle import Bundle
@@ -37,25 +38,34 @@ class Job(NamedTuple):
     decoding: DecodingConfig
 
 
-def distil(engine: Engine, bundle: Bundle, job: Job, report: Callable[[int], None]) -> Counter[str]:
+def distil(engine: Engine, bundle: Bundle, job: Job, report: Callable[[int], None], *, stop: Event) -> Counter[str]:
     """Add a line to ``job.out`` for each source that has none there yet; return how many were left out, by reason.
 
-    Left out are empty sources, and those longer than the network reads. ``report`` is told how many lines there are.
-    DataError for a file that cannot be read, and when ``job.out`` is of another one.
+    ``stop`` ends it before the next line, which is where it goes on. Left out are empty sources, and those longer than
+    the network reads. ``report`` is told how many lines there are. DataError for a file that cannot be read, and when
+    ``job.out`` is of another one, or the same.
     """
+    if job.out.exists() and job.out.samefile(job.file):
+        raise DataError(f"{job.out}: is the file to read: name another to write")
     left_out: Counter[str] = Counter()
     sources = _sources(bundle, job, left_out)
     done = _go_on(job, sources) if job.out.exists() else 0
     report(done)
     with job.out.open("a", encoding="utf-8", newline="\n") as out:
-        while chunk := list(islice(sources, SOURCES_AT_ONCE)):
+        while not stop.is_set() and (chunk := list(islice(sources, SOURCES_AT_ONCE))):
             futures = engine.submit(bundle, [pieces for _, pieces in chunk], job.decoding)
-            for (source, _), future in zip(chunk, futures, strict=True):
-                # Bytes among the pieces may stand for a tab or a line's end.
-                output = normalize(bundle.tokenizer.decode(future.result()[0].pieces))
-                out.write(f"{output}\t{source}\n" if job.is_reversed else f"{source}\t{output}\n")
+            try:
+                for (source, _), future in zip(chunk, futures, strict=True):
+                    if stop.is_set():
+                        break
+                    # Bytes among the pieces may stand for a tab or a line's end.
+                    output = normalize(bundle.tokenizer.decode(future.result()[0].pieces))
+                    out.write(f"{output}\t{source}\n" if job.is_reversed else f"{source}\t{output}\n")
+                    done += 1
+            finally:  # or whoever stops it waits for the rest of the chunk
+                for future in futures:
+                    future.cancel()
             out.flush()
-            done += len(chunk)
             report(done)
     return left_out
 

@@ -30,7 +30,7 @@ def assert_same_end(run: Path, straight: Path) -> None:
     torch.testing.assert_close(ended.network_state, expected.network_state, rtol=0, atol=0)
     optimization = (one.training_state["optimization"] for one in (ended, expected))
     torch.testing.assert_close(*optimization, rtol=0, atol=0)
-    for key in ("step", "epoch", "batches_seen", "best", "random_states"):
+    for key in ("step", "epoch", "batches_seen", "best", "validations_since_best", "bad_steps", "random_states"):
         assert torch.equal(torch.as_tensor(ended.training_state[key]), torch.as_tensor(expected.training_state[key]))
     assert ended.scores == expected.scores
 
@@ -86,11 +86,8 @@ def test_a_training_with_all_that_is_kept_between_steps_goes_on_after_it_was_sto
 
     trainer.train(stop_at_40)
     assert (trainer.step, trainer.is_finished) == (40, False)
-    resumed = run_training(recipe, tiny_corpora, tmp_path, resume=True)
+    run_training(recipe, tiny_corpora, tmp_path, resume=True)
     assert_same_end(tmp_path, tmp_path / "straight")
-    assert (
-        resumed.validations_since_best == load_checkpoint(tmp_path / "last.pt").training_state["validations_since_best"]
-    )
 
 
 def test_a_training_killed_again_and_again_always_has_something_to_go_on_from(

@@ -1,9 +1,11 @@
 from collections import Counter
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 
 from model.config import Task, TokenizerConfig
+from model.data import DataError
 from model.tokenizer import END, PAD, START, UNKNOWN, Tokenizer, TokenizerError, normalize
 from tests.reversal import SUMMARIZE, TRANSLATE
 
@@ -112,3 +114,12 @@ def test_bytes_that_are_no_tokenizer_are_refused(tiny_tokenizer: Tokenizer, brok
 def test_a_vocabulary_larger_than_the_text_gives_names_its_key() -> None:
     with pytest.raises(TokenizerError, match=r"tokenizer\.vocabulary_size 5000.*too high"):
         Tokenizer.train(["Birne Apfel"] * 10, [TRANSLATE], TokenizerConfig(vocabulary_size=5000))
+
+
+def test_a_fault_of_the_text_is_told_as_it_is() -> None:
+    def read() -> Iterator[str]:
+        yield "Birne"
+        raise DataError("train.tsv, line 2: no tab")
+
+    with pytest.raises(DataError, match=r"^train\.tsv, line 2: no tab$"):
+        Tokenizer.train(read(), [TRANSLATE], TokenizerConfig())

@@ -9,8 +9,8 @@ import pytest
 
 from model import training_set as module
 from model.cache import Cache, write_cache
-from model.config import FilterConfig, Recipe, TrainingConfig
-from model.data import DataError, Example, Pair, collate, tokenize_pairs
+from model.config import FilterConfig, Recipe, RecipeError, TrainingConfig
+from model.data import Example, Pair, collate, tokenize_pairs
 from model.tokenizer import END, Tokenizer
 from model.training_set import TrainingSet, open_training_set
 from tests.reversal import TRANSLATE, random_sentences, translation
@@ -305,5 +305,5 @@ def test_data_without_a_fit_pair_is_refused_with_the_reasons(
     for kind in ("translate", "summarize"):
         (tmp_path / f"train.{kind}.tsv").write_text("\tApfel\n", encoding="utf-8")
     for _ in range(2):
-        with pytest.raises(DataError, match=r"no pair is fit for training; dropped: \{'empty': 2\}"):
+        with pytest.raises(RecipeError, match=r"no pair is fit for training; dropped: \{'empty': 2\}"):
             open_training_set(tiny_recipe, tiny_tokenizer, texts=tmp_path, cache=tmp_path / "cache")

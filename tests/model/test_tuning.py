@@ -161,6 +161,6 @@ def test_values_that_go_ill_together_end_a_trial_and_not_the_search(
     assert ended.pop((12, 12)) == (
         False,
         "reversal: tune: training.warmup_steps = 12, training.decay_steps = 12: "
-        "training: Value error, warmup_steps and decay_steps together exceed steps",
+        "training: warmup_steps and decay_steps together exceed steps",
     )
     assert set(ended.values()) == {(True, "finished")}

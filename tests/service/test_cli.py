@@ -365,7 +365,7 @@ def test_of_several_processes_the_first_speaks(
         ("[training]", "[trainig]", "trainig: Extra inputs are not permitted"),
         ("hidden_size = 8", "hidden_size = 7", "network.hidden_size: Input should be a multiple of 2"),
         ("hidden_size = 8", "hidden_size = 'x'", "network.hidden_size: Input should be a valid integer"),
-        ("steps = 3", "steps = 1", "training: Value error, warmup_steps and decay_steps together exceed steps"),
+        ("steps = 3", "steps = 1", "training: warmup_steps and decay_steps together exceed steps"),
         ("translate:de:en", "translate:de", "a translation has two languages"),
         ('name = "tiny"', "name = ", "not TOML"),
         ("train.translate.tsv", "nowhere.tsv", "nowhere.tsv: No such file or directory"),

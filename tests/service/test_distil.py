@@ -1,6 +1,7 @@
 import lzma
 from collections import Counter
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def job(tmp_path: Path) -> Job:
 def run(engine: Engine, bundle: Bundle, job: Job) -> tuple[str, list[int], dict[str, int]]:
     """Return what is written, how many lines were reported, and how many sources were left out."""
     reported: list[int] = []
-    left_out = distil(engine, bundle, job, reported.append)
+    left_out = distil(engine, bundle, job, reported.append, stop=Event())
     return job.out.read_text(), reported, dict(left_out)
 
 
@@ -91,7 +92,7 @@ def test_wherever_it_was_killed_it_goes_on_as_if_it_had_not_been(
 def test_what_is_of_another_file_is_left_as_it_is(out: str, engine: Engine, bundle: Bundle, job: Job) -> None:
     job.out.write_text(out)
     with pytest.raises(DataError, match=r"out.tsv, line \d: is not of .*train.tsv: name another file"):
-        distil(engine, bundle, job, lambda _: None)
+        distil(engine, bundle, job, lambda _: None, stop=Event())
     assert job.out.read_text() == out
 
 
@@ -117,5 +118,22 @@ def test_a_failure_keeps_what_was_written(
             search.answer = fail
 
     with pytest.raises(DecodingFailed):
-        distil(engine, bundle, job, fail_after_the_first_two)
+        distil(engine, bundle, job, fail_after_the_first_two, stop=Event())
     assert job.out.read_text() == "".join(OUTPUTS.splitlines(keepends=True)[:2])
+
+
+def test_stopped_it_keeps_whole_lines_and_goes_on_where_they_end(
+    engine: Engine, bundle: Bundle, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SOURCES_AT_ONCE", 2)
+    stop = Event()
+    distil(engine, bundle, job, lambda lines: stop.set() if lines == 2 else None, stop=stop)
+    assert job.out.read_text() == "".join(OUTPUTS.splitlines(keepends=True)[:2])
+    assert run(engine, bundle, job)[0] == OUTPUTS
+
+
+def test_the_file_to_read_is_never_written_to(engine: Engine, bundle: Bundle, job: Job) -> None:
+    job = job._replace(out=job.file)
+    with pytest.raises(DataError, match=r"train\.tsv: is the file to read"):
+        distil(engine, bundle, job, lambda _: None, stop=Event())
+    assert job.file.read_text() == LINES
