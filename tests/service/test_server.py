@@ -227,6 +227,8 @@ def test_after_drain_seconds_what_still_waits_is_given_up(search: GatedSearch, t
         live.server.handle_exit(signal.SIGTERM, None)
         assert [given_up.result().status_code for given_up in (first, second)] == [500, 500]
         wait_until(lambda: is_closing(live))
+        # The cancellation of a request takes some turns of the loop until it comes to its sentences.
+        wait_until(lambda: all(job.future.cancelled() for job in live.state.engine._queue))
         search.gate.set()
     assert len(search.admissions) == 1
 
