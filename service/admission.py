@@ -73,10 +73,11 @@ def fitting(waiting: Sequence[Waiting], load: Load, limits: Load) -> int:
 class InFlight:
     """Sentences join between any two steps.
 
-    To encode someone makes all who are being decoded wait. So those at the door are let in once they have waited there
-    together as long as the others would lose together by stopping for them (as in the ski-rental problem, that is at
-    most twice the least possible loss), and at once when nobody is being decoded. They wait at the door since they
-    came, or since it was open last: under load they come in by groups, and the others stop less often.
+    To encode someone makes all others wait: those who are being decoded, and those who still have no place. So those
+    at the door are let in once they have waited there together as long as the others would lose together by stopping
+    for them (as in the ski-rental problem, that is at most twice the least possible loss), and at once when nobody is
+    being decoded. They wait at the door since they came, or since it was open last: under load they come in by groups,
+    and the others stop less often.
     """
 
     window_seconds = 0.0
@@ -86,8 +87,11 @@ class InFlight:
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""
         count = fitting(waiting, load, limits)
+        if not load.sentences:
+            return count
         waited = sum(now - max(one.came_at, joins.last_at) for one in waiting[:count])
-        return count if waited >= load.sentences * joins.seconds else 0
+        others = load.sentences + len(waiting) - count
+        return count if waited >= others * joins.seconds else 0
 
 
 class Static:

@@ -12,6 +12,7 @@ from bisect import insort
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -28,6 +29,8 @@ from service.worker import Job, Worker
 
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
+COMPANY_SECONDS = 5.0
+"""After one request met another, how long each is held to its share: more of them are to be expected."""
 
 
 class Engine:
@@ -44,6 +47,7 @@ class Engine:
         self._queue: list[Job] = []  # by turn
         self._queued_pieces = 0
         self._requests = 0
+        self._company_until = 0.0
         self._in_flight = [0] * threads.workers
         self._busy_since: list[float | None] = [None] * threads.workers
         self._sentence_seconds = [0.0] * threads.workers
@@ -86,8 +90,11 @@ class Engine:
         config: DecodingConfig,
         *,
         attention: bool = False,
+        constraints: Sequence[Sequence[Sequence[int]]] | None = None,
     ) -> list[Future[list[Hypothesis]]]:
         """Queue framed sources of one request, all or none; each future gives the hypotheses of its source, best first.
+
+        ``constraints`` are what the hypotheses of each source have to hold, as in Sentence; by default nothing.
 
         A future that is cancelled frees what its source holds before the next step. Overloaded when the queue would be
         exceeded, unless it is empty: a request that is within the limits of a request must not be refused for ever.
@@ -102,18 +109,20 @@ class Engine:
             if self._queue and self._queued_pieces + pieces > self._max_queued_pieces:
                 raise Overloaded(f"Too busy: {len(self._queue)} sentences are waiting")
             now = time.monotonic()
+            if self._queue or any(self._in_flight):
+                self._company_until = now + COMPANY_SECONDS
             self._requests += 1
             pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
             jobs = [
                 Job(
                     bundle,
-                    Sentence(source, config, attention),
+                    Sentence(source, config, attention, held),
                     Future(),
                     Waiting(now, len(source), config.beam_size),
                     now + position * pace_seconds,
                     self._requests,
                 )
-                for position, source in enumerate(sources)
+                for position, (source, held) in enumerate(zip(sources, constraints or repeat(()), strict=False))
             ]
             for job in jobs:
                 insort(self._queue, job, key=lambda job: job.turn)
@@ -172,7 +181,12 @@ class Engine:
         return joining
 
     def _eligible(self, worker: Worker, most: int) -> list[Job]:
-        """Return the first of the queue, by turn, whose requests do not have their share of the worker yet."""
+        """Return the first of the queue, by turn, whose requests do not have their share of the worker yet.
+
+        A request that is alone may have all of it.
+        """
+        if time.monotonic() >= self._company_until:
+            return self._queue[:most]
         share = max(1.0, self._policy.request_share * self._limits.sentences)
         of_request = worker.sentences_of_requests()
         eligible: list[Job] = []

@@ -105,11 +105,16 @@ def test_in_flight_lets_those_in_who_waited_together_as_long_as_the_others_lose_
     assert InFlight().admits(queue, Load(3, 15, 30), AMPLE, joins=Joins(2.0, 0.0), now=10.0) == count
 
 
-def test_in_flight_does_not_count_the_wait_of_those_who_do_not_fit() -> None:
+def test_in_flight_counts_those_who_do_not_fit_among_those_who_lose_by_stopping() -> None:
     limits = AMPLE._replace(sentences=2)
-    queue = [Waiting(9.5, 10, 5), *waiting(50, came_at=0.0)]
-    assert InFlight().admits(queue, Load(1, 5, 10), limits, joins=Joins(1.0, 0.0), now=10.0) == 0
-    assert InFlight().admits(queue, Load(1, 5, 10), limits, joins=Joins(0.5, 0.0), now=10.0) == 1
+    queue = [Waiting(6.0, 10, 5), *waiting(3, came_at=0.0)]
+    assert InFlight().admits(queue, Load(1, 5, 10), limits, joins=Joins(1.1, 0.0), now=10.0) == 0
+    assert InFlight().admits(queue, Load(1, 5, 10), limits, joins=Joins(1.0, 0.0), now=10.0) == 1
+
+
+def test_in_flight_lets_as_many_in_as_fit_when_nothing_is_decoded_however_many_do_not() -> None:
+    limits = AMPLE._replace(sentences=2)
+    assert InFlight().admits(waiting(50, came_at=7.0), NOTHING, limits, joins=Joins(1.0, 0.0), now=7.0) == 2
 
 
 class Queued(NamedTuple):

@@ -74,10 +74,31 @@ def test_the_smallest_share_is_a_sentence_of_each_worker() -> None:
     bundle = fake_bundle(search)
     engine = new_engine(policy=Eager(request_share=0.01), workers=2)
     search.gate.clear()
-    futures = engine.submit(bundle, DOCUMENT, CONFIG)
+    futures = engine.submit(bundle, DOCUMENT, CONFIG) + engine.submit(bundle, [], CONFIG)
     engine.start()
     search.wait_for_steps(2)
     assert sorted(search.sources) == DOCUMENT[:2]
+    search.gate.set()
+    assert answers(futures) == [source[::-1] for source in DOCUMENT]
+    engine.close()
+
+
+@pytest.mark.parametrize(("company_seconds", "expected"), [(1e9, DOCUMENT[:2]), (0.0, DOCUMENT[:4])])
+def test_a_document_that_is_alone_has_more_than_its_share_unless_others_met_of_late(
+    company_seconds: float, expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "COMPANY_SECONDS", company_seconds)
+    search = GatedSearch()
+    bundle = fake_bundle(search)
+    engine = new_engine(policy=Eager(request_share=0.5), sentences=4)
+    met = engine.submit(bundle, [[0]], CONFIG) + engine.submit(bundle, [[0]], CONFIG)
+    engine.start()
+    answers(met)
+    wait_until(lambda: engine.stalled_seconds() == 0)
+    search.gate.clear()
+    futures = engine.submit(bundle, DOCUMENT, CONFIG)
+    search.wait_for_steps(2)
+    assert search.sources[2:] == expected
     search.gate.set()
     assert answers(futures) == [source[::-1] for source in DOCUMENT]
     engine.close()

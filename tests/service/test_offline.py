@@ -39,10 +39,10 @@ def test_texts_are_translated_in_their_order_again_and_again(catalogue: Catalogu
             assert outputs(translator, texts) == [text[::-1] for text in texts]
 
 
-def test_the_settings_limit_the_batch_of_which_one_request_has_half(catalogue: Catalogue, search: GatedSearch) -> None:
+def test_a_request_that_is_alone_fills_the_batch_of_the_settings(catalogue: Catalogue, search: GatedSearch) -> None:
     with open_translator(catalogue, SETTINGS) as translator:
         run_in_bulk(translator, TRANSLATE, ["Abc"] * 10)
-    assert max(map(len, search.steps)) == len(search.admissions[0]) == 2
+    assert max(map(len, search.steps)) == len(search.admissions[0]) == 4
 
 
 def test_more_than_the_queue_holds_is_still_translated(catalogue: Catalogue) -> None:
