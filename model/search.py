@@ -10,7 +10,7 @@ products are on its device; what is decided of a few candidates a row is decided
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,107 +19,20 @@ from torch import Tensor
 
 from model import torchscript
 from model.config import DecodingConfig
+from model.constraints import wanted_pieces
 from model.data import pad
-from model.hypothesis import Ended, Hypothesis, best_penalty, repeated_ngrams, score
+from model.hypothesis import Ended, Hypothesis, repeated_ngrams, score
 from model.memory import MemoryPool
+from model.slots import NO_ROWS, Limits, Rows, Slot
+from model.slots import Sentence as Sentence  # what whoever searches asks for
 from model.step import Network, Step
 from model.tokenizer import END, START
-from model.trellis import ROOT, Floats, Integers, Layer, Node, Trellis
+from model.trellis import Floats, Integers, Layer, Node, Trellis
 
 SOURCE_MULTIPLE = 8  # lengths are rounded up to it: oneDNN keeps one primitive for each shape it meets
 MIN_PLACES = 4
 """Places that every sentence has in attention. From so many on, its matrix products give a row the same bits however
 many other rows there are."""
-
-
-class Sentence(NamedTuple):
-    """What is to be decoded, and how."""
-
-    source: Sequence[int]
-    """Framed by the tokenizer."""
-    config: DecodingConfig
-    attention: bool = False
-    """Whether the hypotheses come with what they attended to."""
-
-
-class _Slot:
-    """One sentence of the batch: what it may do and what has ended."""
-
-    def __init__(self, ticket: int, sentence: Sentence, started: int) -> None:
-        config = sentence.config
-        self.ticket = ticket
-        self.sentence = sentence
-        self.config = config
-        self.started = started
-        self.source_length = len(sentence.source)
-        self.max_length = config.longest(self.source_length)
-        self.best_penalty = best_penalty(self.max_length, config)
-        self.threshold = config.prune_threshold if config.prune_threshold > 0 and config.n_best == 1 else float("inf")
-        self.wants_weights = sentence.attention or config.coverage_penalty > 0
-        self.is_guarded = config.no_repeat_ngram > 0 or config.repetition_penalty > 1
-        self.ended: list[Ended] = []
-
-    @property
-    def room(self) -> int:
-        """How many rows the beam may still hold."""
-        return self.config.beam_size - len(self.ended)
-
-    @property
-    def to_beat(self) -> float:
-        """The score that a hypothesis must exceed to come among the n best."""
-        if len(self.ended) < self.config.n_best:
-            return float("-inf")
-        return sorted((one.score for one in self.ended), reverse=True)[self.config.n_best - 1]
-
-
-class _Limits(NamedTuple):
-    """What the slots allow, an entry for each; made anew when one of them changes."""
-
-    started: Integers  # (B)
-    min_length: Integers  # (B)
-    max_length: Integers  # (B)
-    room: Integers  # (B, 1)
-    to_exceed: Floats  # (B, 1) the log-probability below which nothing comes among the n best any more
-    threshold: Floats  # (B, 1)
-    most_room: int
-
-    @classmethod
-    def of(cls, slots: Sequence[_Slot]) -> "_Limits":
-        return cls(
-            started=np.array([slot.started for slot in slots]),
-            min_length=np.array([slot.config.min_length for slot in slots]),
-            max_length=np.array([slot.max_length for slot in slots]),
-            room=np.array([[slot.room] for slot in slots]),
-            # Log-probabilities only fall: the best that comes of one is what it is now over the largest penalty.
-            to_exceed=np.array([[slot.to_beat * slot.best_penalty] for slot in slots]),
-            threshold=np.array([[slot.threshold] for slot in slots]),
-            most_room=max(slot.room for slot in slots),
-        )
-
-
-class _Rows(NamedTuple):
-    """The hypotheses that the next step extends, (R) each."""
-
-    slots: Integers
-    ranks: Integers  # 0, 1, 2 … within each slot
-    pieces: Integers
-    origins: Integers  # rows of the state they continue
-    totals: Floats
-
-    def parents(self) -> Integers:
-        """Return the rows of the step before that they continue, ROOT for those that begin."""
-        return np.where(self.pieces == START, ROOT, self.origins)
-
-    def only(self, which: NDArray[np.bool_]) -> "_Rows":
-        return _Rows(self.slots[which], self.ranks[which], self.pieces[which], self.origins[which], self.totals[which])
-
-    def followed_by(self, other: "_Rows") -> "_Rows":
-        slots, ranks, pieces, origins = np.concatenate((np.stack(self[:4]), np.stack(other[:4])), axis=1)
-        return _Rows(slots, ranks, pieces, origins, np.concatenate((self.totals, other.totals)))
-
-
-_NONE = np.zeros(0, dtype=np.int64)
-_NO_ROWS = _Rows(_NONE, _NONE, _NONE, _NONE, np.zeros(0))
 
 
 class Batch:
@@ -129,12 +42,12 @@ class Batch:
         self._step = step
         self._device = device
         self._tickets = 0
-        self._slots: list[_Slot] = []
-        self._rows = _NO_ROWS
+        self._slots: list[Slot] = []
+        self._rows = NO_ROWS
         self._state: Tensor | None = None  # (R of the last step, Z), then the states of who joined since
         self._pool = MemoryPool()
         self._trellis = Trellis()
-        self._limits: _Limits | None = None
+        self._limits: Limits | None = None
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -154,16 +67,16 @@ class Batch:
         source = pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE).to(self._device)
         memory, state = self._step.network.encode(source, torch.tensor(lengths, device=self._device))
         if not self._slots:  # whatever was grown for those before is given back
-            self._pool, self._state, self._rows = MemoryPool(), None, _NO_ROWS
+            self._pool, self._state, self._rows = MemoryPool(), None, NO_ROWS
         held = 0 if self._state is None else self._state.size(0)
         joined = state if self._state is None else torch.cat((self._state, state))
         self._pool.add(memory, source, lengths)
         first, count = len(self._slots), len(sentences)
         tickets = range(self._tickets, self._tickets + count)
         self._tickets += count
-        self._slots += [_Slot(t, s, self._trellis.steps) for t, s in zip(tickets, sentences, strict=True)]
+        self._slots += [Slot(t, s, self._trellis.steps) for t, s in zip(tickets, sentences, strict=True)]
         self._state = joined
-        roots = _Rows(
+        roots = Rows(
             slots=np.arange(first, first + count),
             ranks=np.zeros(count, dtype=np.int64),
             pieces=np.full(count, START),
@@ -189,14 +102,16 @@ class Batch:
         assert state is not None
         width = max(MIN_PLACES, int(rows.ranks.max()) + 1)
         given = self._upload(rows.pieces, rows.origins, rows.slots * width + rows.ranks)
-        limits = self._limits = self._limits or _Limits.of(self._slots)
+        limits = self._limits = self._limits or Limits.of(self._slots)
         count = limits.most_room
         layer = Layer(rows.pieces, rows.parents(), rows.totals, None)
-        if any(slot.is_guarded for slot in self._slots):
+        if limits.constrained or any(slot.is_guarded for slot in self._slots):
             log_probabilities, self._state, weights = self._step.advance(given, state, *self._pool.views(), width)
             self._trellis.push(layer)
             self._guard(log_probabilities)
             found = self._step.candidates(log_probabilities, count)
+            if limits.constrained:
+                found = self._with_wanted(*found, log_probabilities)
         else:
             *found, self._state, weights = self._step(given, state, *self._pool.views(), width, count)
             self._trellis.push(layer)
@@ -224,12 +139,22 @@ class Batch:
         for index, slot in enumerate(self._slots):
             if not slot.is_guarded:
                 continue
-            for row in np.flatnonzero(self._rows.slots == index):
+            for rank, row in enumerate(np.flatnonzero(self._rows.slots == index)):
                 held = self._trellis.pieces(Node(self._trellis.steps - 1, int(row)))[1:]
                 if slot.config.repetition_penalty > 1:
                     log_probabilities[row, sorted(set(held))] *= slot.config.repetition_penalty
                 if repeated := repeated_ngrams(held, slot.config.no_repeat_ngram):
-                    log_probabilities[row, repeated] = float("-inf")
+                    needed = slot.constraints.wanted[rank] if slot.constraints else ()
+                    log_probabilities[row, [piece for piece in repeated if piece not in needed]] = float("-inf")
+
+    def _with_wanted(
+        self, ends: Tensor, best: Tensor, best_pieces: Tensor, log_probabilities: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Add to the best pieces (R, C) of each row those that its constraints want."""
+        assert self._limits is not None
+        wanted = self._upload(*wanted_pieces(self._rows.slots, self._limits.constrained))  # (R, W)
+        values = torch.cat((best, log_probabilities.gather(1, wanted)), dim=1)
+        return ends, values, torch.cat((best_pieces, wanted), dim=1)
 
     def _as_candidates(
         self, ends: NDArray[np.float32], best: NDArray[np.float32], best_pieces: Integers
@@ -251,6 +176,10 @@ class Batch:
             totals[is_short[rows.slots], 0] = -np.inf
         if (is_full := length >= limits.max_length).any():
             totals[is_full[rows.slots], 1:] = -np.inf
+        for index, constraints in limits.constrained:
+            mine, slot = rows.slots == index, self._slots[index]
+            to_exceed, is_answered = limits.to_exceed[index, 0], bool(slot.ended)
+            totals[mine] = constraints.allot(totals[mine], pieces[mine], slot.room, to_exceed, is_answered)
 
         # As a rectangle of the candidates of each slot, best first. Whoever can no longer win, whatever comes, is not
         # chosen and so costs nobody a row; what is no number is not either.
@@ -266,29 +195,32 @@ class Batch:
         has_ended = is_chosen & (order % totals.shape[1] == 0)
         is_live = is_chosen & ~has_ended
         if has_ended.any():
-            for slot, rank in np.argwhere(has_ended):
-                row = int(row_at[slot, order[slot, rank] // totals.shape[1]])
-                self._end(self._slots[slot], Node(self._trellis.steps - 1, row), float(best[slot, rank]))
-            self._limits = _Limits.of(self._slots)
+            for index, rank in np.argwhere(has_ended):
+                row = int(row_at[index, order[index, rank] // totals.shape[1]])
+                self._end(self._slots[index], Node(self._trellis.steps - 1, row), float(best[index, rank]))
+            self._limits = Limits.of(self._slots)
             is_live &= best > self._limits.to_exceed
 
         slots, ranks = np.nonzero(is_live)
         chosen = order[slots, ranks]
         origins = row_at[slots, chosen // totals.shape[1]]
-        self._rows = _Rows(
+        self._rows = Rows(
             slots=slots,
             ranks=np.arange(len(slots)) - np.searchsorted(slots, slots),
             pieces=pieces[origins, chosen % totals.shape[1]],
             origins=origins,
             totals=best[slots, ranks],
         )
+        for index, constraints in limits.constrained:
+            mine = slots == index
+            constraints.extend(rows.ranks[origins[mine]], self._rows.pieces[mine])
 
-    def _end(self, slot: _Slot, node: Node, log_probability: float) -> None:
+    def _end(self, slot: Slot, node: Node, log_probability: float) -> None:
         attended = self._attended(slot, node) if slot.config.coverage_penalty else None
         length = node.step - slot.started + 1
         slot.ended.append(Ended(node, log_probability, score(log_probability, length, attended, slot.config)))
 
-    def _attended(self, slot: _Slot, node: Node) -> NDArray[np.float32]:
+    def _attended(self, slot: Slot, node: Node) -> NDArray[np.float32]:
         """Return what each piece of a hypothesis attended to, the end's last: (T, S of its source)."""
         size = slot.source_length  # the layers' own are as long as the longest of their batch
         weights = [layer.weights[row, :size] for layer, row in self._trellis.path(node) if layer.weights is not None]
@@ -303,11 +235,11 @@ class Batch:
         self._trellis.forget_before(min((slot.started for slot in self._slots), default=self._trellis.steps))
         return results
 
-    def _ranked(self, slot: _Slot) -> list[Hypothesis]:
+    def _ranked(self, slot: Slot) -> list[Hypothesis]:
         best = sorted(slot.ended, key=lambda ended: -ended.score)[: slot.config.n_best]
         return [self._hypothesis(slot, ended) for ended in best]
 
-    def _hypothesis(self, slot: _Slot, ended: Ended) -> Hypothesis:
+    def _hypothesis(self, slot: Slot, ended: Ended) -> Hypothesis:
         totals = [float(layer.totals[row]) for layer, row in self._trellis.path(ended.node)][::-1]
         return Hypothesis(
             pieces=self._trellis.pieces(ended.node)[1:],

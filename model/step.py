@@ -78,7 +78,10 @@ class Step(nn.Module):
         return torch.log_softmax(logits.float(), dim=-1), state, weights
 
     def candidates(self, log_probabilities: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return of each row (R, V) the value of the end (R), its ``count`` best others and their pieces (R, C)."""
+        """Return of each row (R, V) the value of the end (R), its ``count`` best others and their pieces (R, C).
+
+        The special pieces are impossible from then on.
+        """
         ends = log_probabilities[:, self.END].clone()
         values, pieces = top_pieces(log_probabilities.index_fill_(1, self.special, float("-inf")), count)
         return ends, values, pieces

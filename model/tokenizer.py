@@ -14,6 +14,7 @@ from random import Random
 import sentencepiece
 
 from model.config import Task, TokenizerConfig
+from model.masks import MASKS
 
 PAD, UNKNOWN, START, END = 0, 1, 2, 3
 
@@ -51,6 +52,8 @@ class Tokenizer:
             raise TokenizerError(f"special pieces are {specials}, not {(PAD, UNKNOWN, START, END)}")
         self.special_ids = [i for i in range(len(processor)) if processor.is_control(i) or processor.is_unknown(i)]
         """Ids that never stand for text: a search must not choose them, except the end of sentence."""
+        self.masks = "".join(mask for mask in MASKS if processor.piece_to_id(mask) != UNKNOWN)
+        """Characters that are pieces of their own, and stand for what has to come out as it went in."""
 
     @classmethod
     def train(cls, sentences: Iterable[str], tasks: Sequence[Task], config: TokenizerConfig) -> "Tokenizer":
@@ -80,6 +83,7 @@ class Tokenizer:
                 byte_fallback=True,
                 normalization_rule_name="identity",
                 control_symbols=[task.tag for task in tasks],
+                user_defined_symbols=list(MASKS[: config.masks]),
                 pad_id=PAD,
                 unk_id=UNKNOWN,
                 bos_id=START,

@@ -1,5 +1,6 @@
 """The routes of the service."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from babel import Locale
@@ -79,7 +80,7 @@ async def translate(request: Request, state: State) -> TranslateResponse:
             raise InvalidRequest(f"{code} is not supported")
     task = None
     if body.source == body.target:
-        answers = [Answer([text], [], []) for text in body.texts]
+        answers = [Answer([text], [], [], []) for text in body.texts]
     else:
         task = Task(kind="translate", source=body.source, target=body.target)
         request.state.task = task
@@ -138,19 +139,23 @@ def _details(body: TextRequest, task: Task | None, answers: list[Answer], state:
         return None
     if task is None:  # the text is its own translation
         return _shaped_as(body, [[] for _ in answers])
-    written = state.catalogue.serving[task].tokenizer.pieces
+    tokenizer = state.catalogue.serving[task].tokenizer
+
+    def written(pieces: Sequence[int], spans: Mapping[str, str]) -> list[str]:
+        return [spans.get(piece, piece) for piece in tokenizer.pieces(pieces)]
+
     return _shaped_as(
         body,
         [
             [
                 SentenceDetails(
-                    source=written(source),
-                    target=written([*hypothesis.pieces, END]),
+                    source=written(source, spans),
+                    target=written([*hypothesis.pieces, END], spans),
                     score=hypothesis.score,
                     log_probabilities=list(hypothesis.log_probabilities) if body.scores else None,
                     attention=[list(weights) for weights in hypothesis.attention] if hypothesis.attention else None,
                 )
-                for source, hypothesis in zip(answer.sources, answer.hypotheses, strict=True)
+                for source, hypothesis, spans in zip(answer.sources, answer.hypotheses, answer.spans, strict=True)
             ]
             for answer in answers
         ],

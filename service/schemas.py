@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from model.config import MAX_BEAM_SIZE
+
 
 def _is_unicode(text: str) -> str:
     # JSON can spell half of a surrogate pair, which no text holds and no encoder takes.
@@ -40,7 +42,7 @@ class TextRequest(BaseModel):
     q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
     format: Text = Field("text", description="`text`; `html` is not supported yet")
     alternatives: int = Field(0, ge=0, description="How many further outputs are wanted")
-    beam_size: int | None = Field(None, ge=1, le=16, description="Hypotheses that the search follows")
+    beam_size: int | None = Field(None, ge=1, le=MAX_BEAM_SIZE, description="Hypotheses that the search follows")
     length_penalty: float | None = Field(None, ge=0, le=5, description="Larger favours longer outputs")
     coverage_penalty: float | None = Field(
         None, ge=0, le=5, description="Larger favours outputs that leave nothing out"

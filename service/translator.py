@@ -8,12 +8,13 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from model.bundle import Bundle
-from model.config import DecodingConfig, Task
+from model.config import MAX_BEAM_SIZE, DecodingConfig, Task
 from model.hypothesis import Hypothesis
 from service.catalogue import Catalogue
 from service.engine import Engine
 from service.errors import DeadlineExceeded, InvalidRequest
 from service.gather import gather
+from service.spans import Masked, Protected, mask, protect, stand_ins
 from service.text import Document, pack, split_text
 
 Result = TypeVar("Result")
@@ -39,7 +40,9 @@ class Answer(NamedTuple):
     sources: Sequence[Sequence[int]]
     """The parts that the text was cut into, framed, and for each ..."""
     hypotheses: Sequence[Hypothesis]
-    """... the best hypothesis."""
+    """... the best hypothesis, ..."""
+    spans: Sequence[Mapping[str, str]]
+    """... and what each of its masks stands for."""
 
 
 DEFAULTS = Options()
@@ -66,13 +69,46 @@ class Translator:
         characters = sum(map(len, texts))
         try:
             async with asyncio.timeout(options.timeout_seconds):
-                documents, sources = await _aside(characters, lambda: _prepare(task, texts, bundle))
+                prepared = await _aside(characters, lambda: _prepare(task, texts, bundle))
+                sources = [source for text in prepared for source in text.sources]
                 futures = self.engine.submit(bundle, sources, config, attention=options.attention)
                 hypotheses = await asyncio.wrap_future(gather(futures))
+                await self._mend(bundle, prepared, hypotheses, config, options)
         except TimeoutError as error:
             raise DeadlineExceeded(f"No answer within {options.timeout_seconds:g} s") from error
         decoded = list(zip(sources, hypotheses, strict=True))
-        return await _aside(characters, lambda: _finish(task, documents, decoded, bundle))
+        return await _aside(characters, lambda: _finish(task, prepared, decoded, bundle))
+
+    async def _mend(
+        self,
+        bundle: Bundle,
+        texts: Sequence["_Text"],
+        hypotheses: list[list[Hypothesis]],
+        config: DecodingConfig,
+        options: Options,
+    ) -> None:
+        """Decode sentences whose best output has lost a mask, or doubled one, again with all of theirs forced."""
+        tokenizer = bundle.tokenizer
+        sentences = [one for text in texts for one in zip(text.sentences, text.sources, strict=True)]
+        broken = [
+            i
+            for i, (masked, _) in enumerate(sentences)
+            if masked.stand_ins and not masked.is_whole(tokenizer.decode(hypotheses[i][0].pieces))
+        ]
+        if not broken:
+            return
+        constraints = [[tokenizer.encode(mask)[-1:] for mask in sentences[i][0].stand_ins] for i in broken]
+        width = max(config.beam_size, *(1 + len(forced) for forced in constraints))
+        futures = self.engine.submit(
+            bundle,
+            [sentences[i][1] for i in broken],
+            config.model_copy(update={"beam_size": min(width, MAX_BEAM_SIZE)}),
+            attention=options.attention,
+            constraints=constraints,
+        )
+        mended = await asyncio.wrap_future(gather(futures))
+        for i, found in zip(broken, mended, strict=True):
+            hypotheses[i] = found
 
 
 async def _aside(characters: int, work: Callable[[], Result]) -> Result:
@@ -103,39 +139,65 @@ def _not_supported(task: Task) -> str:
     return f"Translation from {task.source} to {task.target} is not supported"
 
 
-def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> tuple[list[Document], list[list[int]]]:
+class _Text(NamedTuple):
+    """A text on its way: what is protected in it, and its sentences, with masks and as the network reads them."""
+
+    protected: Protected
+    document: Document
+    sentences: list[Masked]
+    sources: list[list[int]]
+
+
+def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> list[_Text]:
     tokenizer = bundle.tokenizer
+    masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
     limit = bundle.manifest.max_source_pieces
 
     def fits(text: str) -> bool:
-        return len(tokenizer.encode(text)) <= limit
+        has_masks_enough = not masks or len(stand_ins(text)) <= len(masks)
+        return has_masks_enough and len(tokenizer.encode(mask(text, masks).text)) <= limit
 
-    documents = [split_text(text, task.source, fits) for text in texts]
-    if task.kind == "summarize":
-        # A summary is of as much as the network can read, not of each sentence: a headline a line.
-        packed = [pack(document.sentences, fits) for document in documents]
-        documents = [
-            Document(parts, ["", *["\n"] * (len(parts) - 1), ""]) if parts else document
-            for document, parts in zip(documents, packed, strict=True)
-        ]
-    return documents, [tokenizer.encode_source(s, task) for document in documents for s in document.sentences]
+    prepared = []
+    for text in texts:
+        protected = protect(text) if masks else Protected(text, [])
+        document = split_text(protected.text, task.source, fits)
+        if task.kind == "summarize" and document.sentences:
+            # A summary is of as much as the network can read, not of each sentence: a headline a line.
+            parts = pack(document.sentences, fits)
+            document = Document(parts, ["", *["\n"] * (len(parts) - 1), ""])
+        sentences = [mask(sentence, masks) for sentence in document.sentences]
+        sources = [tokenizer.encode_source(sentence.text, task) for sentence in sentences]
+        prepared.append(_Text(protected, document, sentences, sources))
+    return prepared
 
 
 def _finish(
-    task: Task,
-    documents: Sequence[Document],
-    decoded: Sequence[tuple[list[int], list[Hypothesis]]],
-    bundle: Bundle,
+    task: Task, texts: Sequence[_Text], decoded: Sequence[tuple[list[int], list[Hypothesis]]], bundle: Bundle
 ) -> list[Answer]:
-    """Put the hypotheses of each source into its place in the documents."""
+    """Put the hypotheses of each source into its place in the texts."""
     remaining = iter(decoded)
     answers = []
-    for document in documents:
-        of_document = list(islice(remaining, len(document.sentences)))
-        ranked = [[bundle.tokenizer.decode(one.pieces) for one in of_sentence] for _, of_sentence in of_document]
+    for text in texts:
+        of_text = list(islice(remaining, len(text.sentences)))
+        ranked = [
+            _whole(masked, [bundle.tokenizer.decode(one.pieces) for one in hypotheses])
+            for masked, (_, hypotheses) in zip(text.sentences, of_text, strict=True)
+        ]
         most = max(map(len, ranked), default=1)
         # The n-th output of a text is made of the n-th of each sentence, or the last that the sentence has.
-        outputs = [document.join([r[min(n, len(r) - 1)] for r in ranked], task.target) for n in range(most)]
-        sources, best = [source for source, _ in of_document], [of_sentence[0] for _, of_sentence in of_document]
-        answers.append(Answer(list(dict.fromkeys(outputs)), sources, best))
+        outputs = [
+            text.protected.restore(text.document.join([r[min(n, len(r) - 1)] for r in ranked], task.target))
+            for n in range(most)
+        ]
+        sources, best = [source for source, _ in of_text], [hypotheses[0] for _, hypotheses in of_text]
+        spans = [
+            {mask: text.protected.restore(stand_in) for mask, stand_in in masked.stand_ins.items()}
+            for masked in text.sentences
+        ]
+        answers.append(Answer(list(dict.fromkeys(outputs)), sources, best, spans))
     return answers
+
+
+def _whole(masked: Masked, outputs: Sequence[str]) -> list[str]:
+    """Return a sentence's outputs with its stand-ins, without those but the best that are not whole."""
+    return [masked.restore(output) for n, output in enumerate(outputs) if n == 0 or masked.is_whole(output)]

@@ -95,6 +95,30 @@ def enumerate_all(search: BeamSearch, source: Sequence[int], config: DecodingCon
     return rank(found, config)
 
 
+def met(pieces: Sequence[int | None], constraints: Sequence[Sequence[int]]) -> int:
+    """Return how many of the constraints stand in pieces, each where no other stands."""
+    if not constraints:
+        return 0
+    (*first,), *others = constraints
+    most = met(pieces, others)
+    for start in range(len(pieces) - len(first) + 1):
+        end = start + len(first)
+        if list(pieces[start:end]) == first:
+            most = max(most, 1 + met([*pieces[:start], *[None] * len(first), *pieces[end:]], others))
+    return most
+
+
+def enumerate_constrained(search: BeamSearch, sentence: Sentence) -> list[Hypothesis]:
+    """Return the n best of all hypotheses that meet all constraints, or of the longest, those that meet the most."""
+    source, config, _, constraints = sentence
+    found = enumerate_all(search, source, config.model_copy(update={"n_best": None}))
+    number = {tuple(hypothesis.pieces): met(hypothesis.pieces, constraints) for hypothesis in found}
+    needed = max(number.values())
+    if needed < len(constraints):
+        found = [hypothesis for hypothesis in found if len(hypothesis.pieces) == max_length(source, config)]
+    return [hypothesis for hypothesis in found if number[tuple(hypothesis.pieces)] == needed][: config.n_best]
+
+
 def extend(
     search: BeamSearch, source: Sequence[int], live: list[tuple[list[int], float]], config: DecodingConfig
 ) -> list[tuple[list[int], float]]:
@@ -182,6 +206,19 @@ def random_sentences(random: Random, *, count: int, words: Sequence[int], longes
             attention=random.random() < 0.5,
         )
         for _ in range(count)
+    ]
+
+
+def random_constraints(random: Random, words: Sequence[int]) -> list[list[int]]:
+    """Return up to three runs of up to three pieces, which may overlap and be the same."""
+    return [random.choices(words, k=random.randint(1, 3)) for _ in range(random.randint(1, 3))]
+
+
+def with_constraints(random: Random, sentences: Sequence[Sentence], words: Sequence[int]) -> list[Sentence]:
+    """Return sentences of which about half got constraints."""
+    return [
+        sentence._replace(constraints=random_constraints(random, words)) if random.random() < 0.5 else sentence
+        for sentence in sentences
     ]
 
 

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from model import search as search_module
 from model.config import DecodingConfig
 from model.network import Seq2Seq
 from model.search import Sentence, search_all
+from model.slots import Slot
 from model.step import BLOCK, top_pieces
 from model.tokenizer import END
 from tests.slow_search import (
@@ -84,7 +84,7 @@ def test_stopping_early_changes_no_result(
     config = DecodingConfig(beam_size=4, n_best=n_best, length_penalty=alpha)
     searches = [make_search(seed, end_bias) for seed in range(4)]
     early = [search.search(SOURCES, config) for search in searches]
-    monkeypatch.setattr(search_module._Slot, "to_beat", property(lambda _self: -math.inf))
+    monkeypatch.setattr(Slot, "to_beat", property(lambda _self: -math.inf))
     for search, found in zip(searches, early, strict=True):
         for hypotheses, expected in zip(found, search.search(SOURCES, config), strict=True):
             assert_equal(hypotheses, expected)

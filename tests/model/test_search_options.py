@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from model import search as search_module
 from model.config import DecodingConfig
 from model.search import BeamSearch, Sentence
+from model.slots import Slot
 from model.tokenizer import END, PAD, START
 from tests.slow_search import (
     CPU,
@@ -221,7 +221,7 @@ def test_that_rows_leave_which_cannot_win_changes_no_result(
     config = DecodingConfig.model_validate({"beam_size": 5, "n_best": n_best, "max_length": 20, **options})
     searches = [make_search(seed, end_bias) for seed in range(3)]
     found = [search.search(SOURCES, config) for search in searches]
-    monkeypatch.setattr(search_module._Slot, "to_beat", property(lambda _self: -math.inf))
+    monkeypatch.setattr(Slot, "to_beat", property(lambda _self: -math.inf))
     for search, results in zip(searches, found, strict=True):
         for hypotheses, expected in zip(results, search.search(SOURCES, config), strict=True):
             assert_equal(hypotheses, expected)

@@ -7,7 +7,7 @@ import pytest
 from model.config import Task, TokenizerConfig
 from model.data import DataError
 from model.tokenizer import END, PAD, START, UNKNOWN, Tokenizer, TokenizerError, normalize
-from tests.reversal import SUMMARIZE, TRANSLATE
+from tests.reversal import SUMMARIZE, TRANSLATE, random_sentences
 
 ODD_TEXTS = [
     "Birne",
@@ -109,6 +109,20 @@ def test_a_tokenizer_is_remade_from_its_bytes(tiny_tokenizer: Tokenizer) -> None
 def test_bytes_that_are_no_tokenizer_are_refused(tiny_tokenizer: Tokenizer, broken: bytes | str) -> None:
     with pytest.raises(TokenizerError):
         Tokenizer(broken if isinstance(broken, bytes) else tiny_tokenizer.model[:-5])
+
+
+def test_masks_are_pieces_of_their_own_that_keep_the_spaces_around_them(tiny_tokenizer: Tokenizer) -> None:
+    assert tiny_tokenizer.masks == ""
+    config = TokenizerConfig(vocabulary_size=300, masks=2)
+    tokenizer = Tokenizer.train(random_sentences(500, 0), [TRANSLATE], config)
+    one, other = tokenizer.masks
+    for text in (f"{one} Birne {other}", f"Birne{one}{other}.", f"({one})", one):
+        pieces = tokenizer.encode(text)
+        assert tokenizer.decode(pieces) == text
+        assert set(tokenizer.pieces(pieces)) >= set(text) & {one, other}
+        sampled = tokenizer.sample(text, alpha=0.0, candidates=8, random=Random(1))
+        assert set(tokenizer.pieces(sampled)) >= set(text) & {one, other}
+    assert not set(tokenizer.encode(one + other)) & set(tokenizer.special_ids)
 
 
 def test_a_vocabulary_larger_than_the_text_gives_names_its_key() -> None:

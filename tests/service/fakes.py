@@ -144,6 +144,9 @@ def backwards(sentence: Sentence) -> list[Hypothesis]:
 class CharacterTokenizer:
     """One piece for each character; the tag is 1 and the end is 2, neither of which a text has."""
 
+    def __init__(self, masks: str = "") -> None:
+        self.masks = masks
+
     def encode(self, text: str) -> list[int]:
         return list(map(ord, " ".join(text.split())))
 
@@ -162,7 +165,12 @@ class CharacterTokenizer:
 
 
 def fake_bundle(
-    search: Any, *, name: str = "fake", tasks: Sequence[str] = ("translate:de:en",), max_source_pieces: int = 100
+    search: Any,
+    *,
+    name: str = "fake",
+    tasks: Sequence[str] = ("translate:de:en",),
+    max_source_pieces: int = 100,
+    masks: str = "",
 ) -> Bundle:
     """Return what an engine and a translator need of a bundle."""
     manifest: Any = SimpleNamespace(
@@ -174,5 +182,5 @@ def fake_bundle(
         parameters=1,
         scores=(),
     )
-    tokenizer: Any = CharacterTokenizer()
+    tokenizer: Any = CharacterTokenizer(masks)
     return Bundle(manifest, tokenizer, search, "float32")

@@ -9,6 +9,7 @@ import pytest
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
+from model.masks import MASKS
 from model.search import Sentence
 from service.admission import InFlight, Load
 from service.catalogue import Catalogue, Entry
@@ -18,6 +19,7 @@ from service.metrics import Metrics
 from service.settings import Threads
 from service.translator import INLINE_CHARACTERS, Answer, Options, Translator
 from tests.reversal import SUMMARIZE, TRANSLATE
+from tests.service.engines import new_engine
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, backwards, fake_bundle, wait_until
 
 INTO_CHINESE = Task.parse("translate:en:zh")
@@ -31,7 +33,7 @@ def search() -> GatedSearch:
 
 @pytest.fixture
 def bundle(search: GatedSearch) -> Bundle:
-    return fake_bundle(search, tasks=TASKS, max_source_pieces=20)
+    return fake_bundle(search, tasks=TASKS, max_source_pieces=20, masks=MASKS[:2])
 
 
 @pytest.fixture
@@ -94,6 +96,69 @@ def test_many_texts_are_answered_each_with_its_own_in_one_batch(translator: Tran
     assert [len(admitted) for admitted in search.admissions] == [4]
 
 
+# What has to come back as it went in
+
+
+def test_the_network_reads_masks_where_an_address_stood_and_the_answer_has_the_address(
+    translator: Translator, search: GatedSearch
+) -> None:
+    (answer,) = run(translator, TRANSLATE, ["Abc {x} d a@b.de."])
+    assert "".join(map(chr, search.sources[0][1:-1])) == f"Abc {MASKS[0]} d {MASKS[1]}."
+    assert answer.texts == [".a@b.de d {x} cbA"]
+
+
+def test_each_sentence_has_masks_of_its_own_and_of_more_than_there_are_it_is_cut(
+    translator: Translator, search: GatedSearch
+) -> None:
+    (answer,) = run(translator, TRANSLATE, ["Ab {x}. Cd {y} {z} ef {u}."])
+    assert [len(set(source) & set(map(ord, MASKS))) for source in search.sources] == [1, 1, 2]
+    assert sorted(re.findall(r"\{.\}", answer.texts[0])) == ["{u}", "{x}", "{y}", "{z}"]
+
+
+def test_a_text_of_nothing_but_spans_comes_back(translator: Translator, search: GatedSearch) -> None:
+    text = " https://example.org\n{x}, {y} 🍎\n"
+    assert run(translator, TRANSLATE, [text])[0].texts == [text]
+    assert not search.sources
+
+
+def test_a_summary_is_of_the_text_as_it_is(translator: Translator) -> None:
+    assert run(translator, SUMMARIZE, ["Abc {x}"])[0].texts == ["}x{ cbA"]
+
+
+@pytest.mark.parametrize("lost", ["Abc", f"{MASKS[0]} {MASKS[0]} {MASKS[1]}"], ids=ascii)
+def test_a_sentence_that_loses_or_doubles_a_mask_is_decoded_again_with_all_of_them_forced(
+    lost: str, translator: Translator, search: GatedSearch
+) -> None:
+    def answer(sentence: Sentence) -> list[Hypothesis]:
+        forced = "".join(chr(piece) for constraint in sentence.constraints for piece in constraint)
+        return [Hypothesis(list(map(ord, forced or lost)), -1.0, -1.0)]
+
+    search.answer = answer
+    assert run(translator, TRANSLATE, ["Abc {x} {y}", "D"])[0].texts == ["{x}{y}"]
+    assert [list(sentence.constraints) for sentence in search.sentences] == [[], [], [[ord(m)] for m in MASKS[:2]]]
+    assert search.sources[2] == search.sources[0]
+    assert search.configs[2].beam_size == 3
+
+
+@pytest.mark.parametrize("output", ["", "Abc", f"{MASKS[0]}{MASKS[1]}{MASKS[0]}", MASKS[1]], ids=ascii)
+def test_whatever_the_network_does_with_a_mask_the_answer_has_each_span_once(
+    output: str, translator: Translator, search: GatedSearch
+) -> None:
+    answer_with(search, output)
+    (answer,) = run(translator, TRANSLATE, ["Abc {x}"])
+    assert answer.texts[0].count("{x}") == 1
+    assert not set(answer.texts[0]) & set(MASKS)
+
+
+def test_a_network_without_masks_reads_addresses_as_they_are(search: GatedSearch) -> None:
+    bundle = fake_bundle(search)
+    engine = new_engine()
+    engine.start()
+    translator = Translator(Catalogue([Entry("fake", bundle, None)], {TRANSLATE: bundle}), engine)
+    assert run(translator, TRANSLATE, ["Abc {x}\U000f0000"])[0].texts == ["\U000f0000}x{ cbA"]
+    engine.close()
+
+
 def test_no_text_has_no_answer(translator: Translator, search: GatedSearch) -> None:
     assert run(translator, TRANSLATE, []) == []
     assert search.admissions == []
@@ -124,7 +189,7 @@ def test_a_summary_is_of_as_much_as_the_network_reads(translator: Translator, se
 
 
 def test_a_text_that_holds_no_letter_is_its_own_summary(translator: Translator) -> None:
-    assert run(translator, SUMMARIZE, ["12\n", ""]) == [(["12\n"], [], []), ([""], [], [])]
+    assert run(translator, SUMMARIZE, ["12\n", ""]) == [(["12\n"], [], [], []), ([""], [], [], [])]
 
 
 def test_only_the_best_is_asked_of_the_network_unless_more_is_wanted(

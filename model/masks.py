@@ -1,0 +1,43 @@
+"""Masks: pieces that stand for what has to come out as it went in, such as an address, a number or a placeholder.
+
+A network learns to carry them over from words that both sides of a pair hold: some of those are masked in training.
+"""
+
+import re
+from random import Random
+
+MASKS = "".join(chr(0xE000 + i) for i in range(64))
+"""All that there may be, each one character of private use: what they mean is up to us."""
+
+_LATIN = r"A-Za-z\u00c0-\u024f"
+_WORD = re.compile(rf"[0-9{_LATIN}]+")
+_OTHER_LETTER = re.compile(rf"[^\W\d_{_LATIN}]")
+MIN_LENGTH = 2
+"""Letters of a word to mask: single ones are shared by chance."""
+
+
+def mask_names(source: str, target: str, usable: str, random: Random) -> tuple[str, str]:
+    """Return both texts with masks for the names and numbers that each of them holds once.
+
+    Which of the ``usable`` masks is drawn, so that all are learnt; in the source they stand in their order.
+    """
+    is_of_two_scripts = bool(_OTHER_LETTER.search(source + target))
+    shared = _single_words(target)
+    names = [
+        word
+        for word in _single_words(source)
+        if word in shared and (is_of_two_scripts or word[0].isupper() or any(map(str.isdigit, word)))
+    ][: len(usable)]
+    drawn = sorted(random.sample(range(len(usable)), len(names)))
+    mask_of = {name: usable[i] for name, i in zip(names, drawn, strict=True)}
+
+    def masked(text: str) -> str:
+        return _WORD.sub(lambda word: mask_of.get(word[0], word[0]), text)
+
+    return masked(source), masked(target)
+
+
+def _single_words(text: str) -> list[str]:
+    """Return the Latin words and numbers that stand once in the text, in their order."""
+    words = _WORD.findall(text)
+    return [word for word in words if len(word) >= MIN_LENGTH and words.count(word) == 1]
