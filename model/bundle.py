@@ -197,5 +197,9 @@ def _read(folder: Path, name: str) -> bytes:
         return (folder / name).read_bytes()
     except FileNotFoundError as error:
         raise BundleError(f"{folder}: {name} is missing") from error
+    except NotADirectoryError as error:
+        raise BundleError(
+            f"{folder}: is a file, and a bundle is a folder: name the one that dragoman export made of a checkpoint"
+        ) from error
     except OSError as error:
         raise BundleError(f"{folder}: {name} cannot be read: {error.strerror}") from error

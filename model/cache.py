@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from model.atomic import open_atomically, write_atomically
-from model.config import Config, CorpusConfig, FilterConfig
+from model.config import Config
 from model.data import DataError, Example
+from model.recipe import CorpusConfig, FilterConfig
 from model.tokenizer import Tokenizer
 
 FORMAT = 1

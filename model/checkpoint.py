@@ -10,8 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from model.atomic import open_atomically
-from model.config import Recipe, describe_validation_error
+from model.config import describe_validation_error
 from model.network import Seq2Seq
+from model.recipe import Recipe
 from model.tokenizer import Tokenizer, TokenizerError
 
 
@@ -57,7 +58,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             scores=content["scores"],
             training_state=content["training_state"],
         )
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+    except IsADirectoryError as error:
+        raise CheckpointError(f"{path}: is a folder, and a checkpoint is a file: name one, as RUN/best.pt") from error
+    except (FileNotFoundError, PermissionError) as error:
         raise CheckpointError(f"{path}: {error.strerror}") from error
     except ValidationError as error:
         raise CheckpointError(f"{path}: its recipe: {describe_validation_error(error)}") from error

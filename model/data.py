@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.config import CorpusConfig, FilterConfig, Task
+from model.config import Task
+from model.recipe import CorpusConfig, FilterConfig
 from model.tokenizer import END, PAD, START, Tokenizer
 
 PAIRS_AT_ONCE = 1_000  # SentencePiece takes a fraction of the time for a list of texts

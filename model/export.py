@@ -22,9 +22,10 @@ from model.bundle import (
     write_description,
 )
 from model.checkpoint import Checkpoint, load_checkpoint, restore_network
-from model.config import Recipe, StoredIn
+from model.config import StoredIn
 from model.data import pad
 from model.ensemble import Ensemble
+from model.recipe import Recipe
 from model.step import Network
 
 TOLERANCE = 1e-4

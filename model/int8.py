@@ -63,6 +63,20 @@ def steady_sigmoid(inputs: Tensor) -> Tensor:
     return torch.sigmoid(inputs.double()).float()
 
 
+def sigmoid_of_rows(inputs: Tensor) -> Tensor:
+    """Return the sigmoid of inputs (R, N), without a gradient, with the same bits for a row whatever the others are.
+
+    PyTorch runs through a whole tensor without gaps at once, and takes other code for what is left over of vectors at
+    its end. With a gap behind each row it runs through them one by one; rows of whole vectors need none.
+    """
+    size = inputs.size(-1)
+    if size % 32 == 0:  # two vectors of AVX-512, four of AVX2
+        return torch.sigmoid(inputs)
+    gapped = inputs.new_empty(inputs.size(0), size + 1)[:, :size]
+    torch.sigmoid(inputs, out=gapped)
+    return gapped
+
+
 def release(weight: Tensor) -> None:
     """Free the memory of a weight that is packed, for good."""
     weight.set_()  # type: ignore[call-overload]

@@ -2,8 +2,8 @@
 
 from random import Random
 
-from model.config import TrainingConfig
 from model.data import Example
+from model.recipe import TrainingConfig
 
 
 def add_noise(example: Example, config: TrainingConfig, random: Random) -> Example:

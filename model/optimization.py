@@ -12,11 +12,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from model.config import TrainingConfig
 from model.copying import coverage_loss
 from model.data import Batch, Example, collate
 from model.network import Seq2Seq
 from model.pruning import prune, prune_again
+from model.recipe import TrainingConfig
 from model.tokenizer import PAD
 
 

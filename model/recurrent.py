@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import NetworkConfig
-from model.int8 import Int8Product, Linear, release
+from model.int8 import Int8Product, Linear, release, sigmoid_of_rows
 
 
 class RNNLayer(nn.Module):
@@ -102,8 +102,8 @@ class GRULayer(nn.Module):
         for t in range(positions):
             r, z, n = of_inputs[t].chunk(3, dim=-1)
             r_of_h, z_of_h, n_of_h = self.int8_hidden(h).chunk(3, dim=-1)
-            n = torch.tanh(n + torch.sigmoid(r + r_of_h) * n_of_h)
-            h = n + torch.sigmoid(z + z_of_h) * (h - n)
+            n = torch.tanh(n + sigmoid_of_rows(r + r_of_h) * n_of_h)
+            h = n + sigmoid_of_rows(z + z_of_h) * (h - n)
             outputs.append(h)
         return torch.stack(outputs, dim=1), h
 
@@ -167,9 +167,9 @@ class LSTMLayer(nn.Module):
         h, c = state.chunk(2, dim=-1)
         outputs: list[Tensor] = []
         for t in range(positions):
-            i, f, g, o = torch.sigmoid(of_inputs[t] + self.int8_hidden(h)).chunk(4, dim=-1)
+            i, f, g, o = sigmoid_of_rows(of_inputs[t] + self.int8_hidden(h)).chunk(4, dim=-1)
             c = torch.addcmul(f * c - i, i, g, value=2.0)
-            h = torch.addcmul(-o, o, torch.sigmoid(c + c), value=2.0)
+            h = torch.addcmul(-o, o, sigmoid_of_rows(c + c), value=2.0)
             outputs.append(h)
         return torch.stack(outputs, dim=1), torch.cat((h, c), dim=-1)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from model.config import Recipe
+from model.recipe import Recipe
 
 
 def to_toml(recipe: Recipe) -> str:

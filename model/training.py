@@ -8,16 +8,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import torch
 
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
-from model.config import Recipe, RecipeError
 from model.data import Example, corpus_pairs
 from model.network import Seq2Seq
 from model.noise import add_noise
 from model.optimization import Optimization, Update
 from model.parallel import open_fabric
+from model.recipe import Recipe, RecipeError
 from model.tokenizer import Tokenizer
 from model.training_log import Progress, Recent, TrainingLog
 from model.training_set import open_training_set
@@ -48,12 +49,20 @@ def describe_batch(examples: Sequence[Example]) -> str:
     return f"{len(examples)} sentences of up to {source} source and {target + 1} target pieces"
 
 
+class Prepared(NamedTuple):
+    """What a training needs of its text besides the text, where another one of the same text shares it."""
+
+    tokenizer: Tokenizer
+    cache: Path
+    """Folder of the text in pieces, which the first training to come writes."""
+
+
 class Trainer:
     """A training at one moment: weights, optimizer and place in the data, all of which a checkpoint restores.
 
     ``last`` is the checkpoint to go on from; its recipe must equal this one but for [training], [decoding] and [card],
     else CheckpointError. ``start`` is a network to begin from instead; ``taken`` says what of it was of use.
-    ``tokenizer`` is one of the recipe's text, where it was learnt already; ``cache`` keeps that text in pieces.
+    ``prepared`` is of the same text; by default the tokenizer is learnt, and the text in pieces is kept in ``run``.
     """
 
     def __init__(
@@ -62,11 +71,10 @@ class Trainer:
         *,
         data: Path,
         run: Path,
-        cache: Path,
         device: torch.device,
         last: Checkpoint | None = None,
         start: Start | None = None,
-        tokenizer: Tokenizer | None = None,
+        prepared: Prepared | None = None,
     ) -> None:
         self.recipe = recipe
         self.run = run
@@ -77,7 +85,9 @@ class Trainer:
             raise RecipeError(f"{recipe.name}: training.sparsity prunes a trained network: name one to start from")
         self.fabric = open_fabric(device, bf16=config.bf16)
         self.device = self.fabric.device
-        self.tokenizer = last.tokenizer if last else tokenizer or self._tokenizer(data, start)
+        known = last or prepared
+        self.tokenizer = known.tokenizer if known else self._tokenizer(data, start)
+        cache = prepared.cache if prepared else run / "cache"
         with self.fabric.rank_zero_first():  # what it leaves on disk is there for the others
             self.training_set = open_training_set(recipe, self.tokenizer, texts=data, cache=cache)
         self.dev_set = load_dev_set(recipe, data)
@@ -276,13 +286,12 @@ def open_training(
     resume: bool,
     device: torch.device,
     start: Path | None = None,
-    tokenizer: Tokenizer | None = None,
-    cache: Path | None = None,
+    prepared: Prepared | None = None,
 ) -> Trainer:
     """Read text from folder ``data`` to train with into folder ``run``, which all processes have to see.
 
     It begins with random weights, with those of ``start`` (a checkpoint, or a bundle's folder) or with its last.pt.
-    ``tokenizer`` is one that another training learnt from the same text, and ``cache`` a folder shared with it.
+    ``prepared`` is what it shares with another training of the same text.
     CheckpointError when there is something to resume and ``resume`` is not set, or the reverse; DataError for text
     that cannot be read.
     """
@@ -298,13 +307,4 @@ def open_training(
     checkpoint = load_checkpoint(last) if resume else None
     if checkpoint and not checkpoint.training_state:
         raise CheckpointError(f"{last}: holds a network alone, and not the training that made it")
-    return Trainer(
-        recipe,
-        data=data,
-        run=run,
-        cache=cache or run / "cache",
-        device=device,
-        last=checkpoint,
-        start=begun,
-        tokenizer=tokenizer,
-    )
+    return Trainer(recipe, data=data, run=run, device=device, last=checkpoint, start=begun, prepared=prepared)

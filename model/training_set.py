@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.cache import Cache, cache_key, find_cache, write_cache
-from model.config import FilterConfig, Recipe, RecipeError, TrainingConfig
 from model.data import Example, corpus_pairs, tokenize_pairs
+from model.masks import mask_names
+from model.recipe import FilterConfig, Recipe, RecipeError, TrainingConfig
 from model.tokenizer import END, Tokenizer
 
 BLOCK_PAIRS = 1_000
@@ -47,7 +48,7 @@ class TrainingSet:
     def batches(self, epoch: int, config: TrainingConfig, start: int = 0) -> Iterator[list[Example]]:
         """Yield the epoch's batches from number ``start`` on, each as an epoch from its beginning has it.
 
-        Segmentations are sampled anew when the recipe asks for it.
+        Names are masked and segmentations sampled anew when the recipe asks for it.
         """
         generator = np.random.default_rng(Random(f"{config.seed} {epoch}").getrandbits(128))
         blocks = generator.permutation(self._blocks)
@@ -60,6 +61,10 @@ class TrainingSet:
                 for number, batch in enumerate(self._read(window, lengths, plan[missed:]), first + missed):
                     # What is drawn follows from the batch's place alone, so that a resumed run draws the same.
                     random = Random(f"{config.seed} {epoch} {number}")
+                    if config.mask_share:
+                        batch = [
+                            self._mask(one, random) if random.random() < config.mask_share else one for one in batch
+                        ]
                     yield self._sample(batch, config, random) if config.sampling_alpha else batch
             first += len(plan)
 
@@ -74,6 +79,15 @@ class TrainingSet:
                 Example(pieces[first:middle].tolist(), pieces[middle:end].tolist())
                 for first, middle, end in bounds[2 * members[:, None] + np.arange(3)].tolist()
             ]
+
+    def _mask(self, example: Example, random: Random) -> Example:
+        """Mask the names of both sides, unless that makes them longer than any pair may be."""
+        tag, *pieces, end = example.source
+        decode, limits = self.tokenizer.decode, self.limits
+        texts = mask_names(decode(pieces), decode(example.target), self.tokenizer.masks, random)
+        source, target = self.tokenizer.encode_all(texts)
+        fits = len(source) <= limits.max_source_pieces and len(target) <= limits.max_target_pieces
+        return Example([tag, *source, end], target) if fits else example
 
     def _sample(self, batch: list[Example], config: TrainingConfig, random: Random) -> list[Example]:
         def sample(pieces: list[int], limit: int) -> list[int]:

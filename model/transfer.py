@@ -8,8 +8,8 @@ from torch import Tensor
 
 from model.bundle import load_bundle
 from model.checkpoint import CheckpointError, load_checkpoint
-from model.config import Recipe
 from model.network import Seq2Seq
+from model.recipe import Recipe
 from model.tokenizer import Tokenizer
 
 BY_PIECE = ("embedding.weight", "output_bias")
@@ -57,7 +57,8 @@ def load_start(path: Path) -> Start:
 def suits(tokenizer: Tokenizer, recipe: Recipe) -> bool:
     """Say whether a tokenizer has what the recipe asks for, so that another need not be learnt."""
     knows_all = all(tokenizer.knows(task) for task in recipe.tasks)
-    return knows_all and len(tokenizer) == recipe.tokenizer.vocabulary_size
+    config = recipe.tokenizer
+    return knows_all and (len(tokenizer), len(tokenizer.masks)) == (config.vocabulary_size, config.masks)
 
 
 @torch.no_grad()

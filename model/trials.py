@@ -6,7 +6,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from model.config import SpanConfig
+from model.recipe import SpanConfig
 
 
 class Trial(NamedTuple):

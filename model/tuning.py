@@ -17,10 +17,11 @@ from pydantic import ValidationError
 
 from model.atomic import write_atomically
 from model.checkpoint import CheckpointError
-from model.config import Recipe, RecipeError, SpanConfig, describe_validation_error
+from model.config import describe_validation_error
+from model.recipe import Recipe, RecipeError, SpanConfig
 from model.tokenizer import Tokenizer, TokenizerError
 from model.toml import to_toml
-from model.training import Trainer, open_training, train_tokenizer
+from model.training import Prepared, Trainer, open_training, train_tokenizer
 from model.training_log import Progress
 from model.trials import Trial, best_of, draw_trials
 
@@ -198,16 +199,8 @@ class Tuning:
     def _open(self, number: int, recipe: Recipe) -> Trainer:
         folder = self.run / "trials" / str(number)
         resume = (folder / "last.pt").exists()
-        tokenizer = self._tokenizer(recipe)
-        return open_training(
-            recipe,
-            data=self.data,
-            run=folder,
-            resume=resume,
-            device=self.device,
-            tokenizer=tokenizer,
-            cache=self.run / "cache",
-        )
+        prepared = Prepared(self._tokenizer(recipe), self.run / "cache")
+        return open_training(recipe, data=self.data, run=folder, resume=resume, device=self.device, prepared=prepared)
 
     def _tokenizer(self, recipe: Recipe) -> Tokenizer:
         """Return the tokenizer that all trials with the same [tokenizer] share, learnt by the first of them."""

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import torch
 
-from model.config import Recipe, Task
+from model.config import Task
 from model.data import DataError, Pair, corpus_pairs
 from model.evaluation import EvaluationSet, headline, score
 from model.network import Seq2Seq
+from model.recipe import Recipe
 from model.search import BeamSearch, search_all
 from model.tokenizer import Tokenizer
 

@@ -113,6 +113,8 @@ def evaluate(
             raise InvalidRequest(f"{html}: there is no such folder")
         if html and html.is_dir():
             raise InvalidRequest(f"{html}: is a folder")
+        if not file.exists():  # before its name is read and networks are loaded
+            raise InvalidRequest(f"{file}: there is no such file")
         torch.set_num_threads(share_cores(settings).for_each)
         catalogues = [load_alone(folder, settings) for folder in (bundle, against) if folder]
         wanted = [parse_task(one) for one in task or []]

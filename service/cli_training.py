@@ -13,10 +13,11 @@ from rich.table import Table
 
 from model.allocator import keep_freed_memory
 from model.averaging import average as average_checkpoints
-from model.bundle import Bundle, load_bundle
+from model.bundle import Bundle, BundleError, load_bundle, load_manifest
 from model.checkpoint import CheckpointError, save_checkpoint
-from model.config import StoredIn, Task, load_recipe
+from model.config import StoredIn, Task
 from model.export import export as export_bundle
+from model.recipe import load_recipe
 from model.training_log import Progress as Step
 from model.trials import Trial, best_of
 from service.catalogue import Catalogue, Entry
@@ -64,6 +65,8 @@ def train(
             followed, data=data, run=folder, resume=resume, device=choose_device(settings), start=start
         )
         speaker.print(f"{len(trainer.training_set)} pairs; dropped: {trainer.training_set.dropped}")
+        if trainer.is_finished:
+            speaker.print(f"nothing is left to do: the training ended at step {trainer.step}")
         if trainer.taken:
             speaker.print(f"started from {start}: {trainer.taken}")
         on_terminal = sys.stderr.isatty() and is_first
@@ -83,7 +86,9 @@ def train(
             speaker.print(f"stopped at step {trainer.step}, saved in {folder / 'last.pt'}: go on with --resume")
             raise typer.Exit(STOPPED)
         scores = ", ".join(f"{task} {score:.2f}" for task, score in trainer.scores.items()) or "none"
-        speaker.print(f"scores on dev at step {trainer.step}: {scores}; best checkpoint: {folder / 'best.pt'}")
+        best = folder / "best.pt"  # not there where the recipe was cut to fewer steps before the first validation
+        named = f"; best checkpoint: {best}" if best.exists() else ""
+        speaker.print(f"scores on dev at step {trainer.step}: {scores}{named}")
 
 
 @app.command()
@@ -150,12 +155,23 @@ def export(
     """Export a checkpoint, or several as an ensemble; refused when scripted they disagree with what was trained."""
     with one_sentence_errors():
         changed = load_recipe(recipe) if recipe else None
+        had_scores = _has_scores(bundle)
         manifest = export_bundle(
             checkpoints, bundle, version=version, stored_in=stored_in, replace=replace, recipe=changed
         )
     megabytes = sum(file.stat().st_size for file in bundle.iterdir()) / 1e6
     tasks = ", ".join(map(str, manifest.tasks))
-    console.print(f"{bundle}: {manifest.name} {manifest.version}, {tasks}, {megabytes:.1f} MB")
+    gone = "; scores of the bundle that it replaces are gone: dragoman evaluate --save writes them anew"
+    said = f"{bundle}: {manifest.name} {manifest.version}, {tasks}, {megabytes:.1f} MB"
+    console.print(said + gone if had_scores else said)
+
+
+def _has_scores(folder: Path) -> bool:
+    """Say whether a bundle with scores is there; one that is damaged or of another format is replaced as it is."""
+    try:
+        return bool(load_manifest(folder).scores)
+    except BundleError:
+        return False
 
 
 @app.command()

@@ -14,9 +14,10 @@ from rich.table import Table
 
 from model.bundle import BundleError
 from model.checkpoint import CheckpointError
-from model.config import RecipeError, Task
+from model.config import Task
 from model.data import DataError
 from model.export import ExportError
+from model.recipe import RecipeError
 from model.tokenizer import TokenizerError
 from service.bench.errors import BenchError
 from service.errors import InvalidRequest, ServiceError

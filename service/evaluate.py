@@ -93,7 +93,7 @@ def tasks_for(manifest: Manifest, file: Path, *, columns: str | None, wanted: li
     """Return which tasks to score on the file, and whether its columns stand the other way round for each.
 
     ``columns`` as ``de-en`` or ``en``; by default the part of the file's name before ``.tsv``. DataError when neither
-    says it, or when no task of the bundle fits.
+    says it, when one of the tasks ``wanted`` does not fit, and when none of the bundle does.
     """
     found = re.search(r"\.([A-Za-z-]+)\.tsv(\.xz|\.gz)?$", file.name)
     languages = (columns or (found[1] if found else "")).lower()
@@ -107,8 +107,12 @@ def tasks_for(manifest: Manifest, file: Path, *, columns: str | None, wanted: li
         for is_reversed, ends in ((True, (task.target, task.source)), (False, (task.source, task.target)))
         if languages == "-".join(dict.fromkeys(ends))
     }
+    for task in wanted:
+        if task not in fitting:
+            does = ", ".join(map(str, manifest.tasks))
+            raise DataError(f"{task} does not fit: the columns are {languages}, and {manifest.name} does {does}")
     if not fitting:
-        raise DataError(f"{manifest.name} has no such task for {languages}: {', '.join(map(str, manifest.tasks))}")
+        raise DataError(f"{manifest.name} has no task for {languages}: {', '.join(map(str, manifest.tasks))}")
     return fitting
 
 

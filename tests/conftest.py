@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from model.checkpoint import Checkpoint, save_checkpoint
-from model.config import Recipe
 from model.export import export
 from model.network import Seq2Seq
+from model.recipe import Recipe
 from model.tokenizer import Tokenizer
 from model.training import open_training, train_tokenizer
 from tests import reversal

@@ -8,7 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from model.config import Recipe, Task
+from model.config import Task
+from model.recipe import Recipe
 
 # As many as fit, each as one piece, into the smallest vocabulary that a recipe may ask for.
 WORDS = (

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from model.config import Config, Recipe
+from model.config import Config
+from model.recipe import Recipe
 from model.training import Trainer, open_training
 from model.training_log import Progress
 

@@ -57,6 +57,8 @@ def translate(client: httpx.Client, q: str, source: str, target: str) -> str:
     [
         ("Guten Morgen!", "de", "en", r"(?i)good morning|hello|hi\b"),
         ("我爱吃苹果。", "zh", "en", r"(?i)(like|love|eat).*apple"),
+        ("J'aime les pommes.", "fr", "en", r"(?i)(like|love).*apples"),
+        ("I like apples.", "en", "fr", r"(?i)aime.*pommes"),
         ("I like apples.", "en", "de", r"(?i)(mag|liebe|gern).*(apfel|äpfel)"),
         ("I like apples.", "en", "zh", "苹果"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from model.config import Recipe
+from model.recipe import Recipe
 from model.training import open_training
 from model.training_log import Progress
 

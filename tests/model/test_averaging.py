@@ -5,8 +5,9 @@ import torch
 
 from model.averaging import average
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
-from model.config import NetworkConfig, TokenizerConfig, TrainingConfig
+from model.config import NetworkConfig, TokenizerConfig
 from model.network import Seq2Seq
+from model.recipe import TrainingConfig
 from model.tokenizer import Tokenizer
 from tests.reversal import TRANSLATE, random_sentences
 

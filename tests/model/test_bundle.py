@@ -86,7 +86,7 @@ def test_a_missing_file_is_named(tiny_bundle: Path, name: str) -> None:
 def test_a_folder_that_is_missing_or_a_file_is_refused(tmp_path: Path) -> None:
     assert_refused(tmp_path / "nowhere", f"{MANIFEST} is missing")
     (tmp_path / "file").write_bytes(b"")
-    assert_refused(tmp_path / "file", f"{MANIFEST} cannot be read")
+    assert_refused(tmp_path / "file", "is a file, and a bundle is a folder: name the one that dragoman export made")
 
 
 @pytest.mark.parametrize("name", USED)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from model.cache import Cache, cache_key, find_cache, write_cache
-from model.config import CorpusConfig, FilterConfig, TokenizerConfig
+from model.config import TokenizerConfig
 from model.data import DataError, Example
+from model.recipe import CorpusConfig, FilterConfig
 from model.tokenizer import Tokenizer
 from tests.reversal import random_sentences
 

@@ -83,7 +83,7 @@ def test_a_damaged_file_is_refused_in_one_sentence(
 
 def test_what_is_not_there_or_a_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
     assert_refused(tmp_path / "nowhere.pt", "No such file")
-    assert_refused(tmp_path, "Is a directory")
+    assert_refused(tmp_path, "is a folder, and a checkpoint is a file: name one, as RUN/best.pt")
 
 
 def change(content: dict[str, Any], key: str, value: object) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from torch import nn
 
 from model.bundle import load_bundle
 from model.checkpoint import Checkpoint, save_checkpoint
-from model.config import DecodingConfig, NetworkConfig, Recipe
+from model.config import DecodingConfig, NetworkConfig
 from model.copying import coverage_loss
 from model.data import pad
 from model.export import export
 from model.network import Seq2Seq
 from model.precision import available
+from model.recipe import Recipe
 from model.search import BeamSearch
 from model.tokenizer import END, PAD, START, Tokenizer
 from tests.choices import CHOICES

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from model.config import NetworkConfig
+from model.data import pad
 from model.hypothesis import Hypothesis
 from model.network import Seq2Seq
 from model.search import BeamSearch, Sentence
@@ -20,10 +21,14 @@ from tests.slow_search import (
     assert_equal,
     decode_alone,
     make_search,
+    max_length,
+    met,
     random_sentences,
+    with_constraints,
 )
 
 WIDE_PIECES = 500
+WIDE_WORDS = range(TAG + 1, WIDE_PIECES)
 
 
 def decode_in_company(search: BeamSearch, sentences: Sequence[Sentence], random: Random) -> list[list[Hypothesis]]:
@@ -69,15 +74,8 @@ def test_sentences_that_join_at_any_step_in_any_company_are_decoded_as_alone(end
                 )
 
 
-@pytest.mark.parametrize(
-    ("embedding_size", "hidden_size", "choice"),
-    [(96, 128, "2 and 3 layers"), *((64, 96, choice) for choice in CHOICES)],
-)
-@pytest.mark.usefixtures("_int8")
-def test_in_int8_company_changes_not_a_bit_of_what_a_sentence_gets(
-    embedding_size: int, hidden_size: int, choice: str
-) -> None:
-    random = Random(hidden_size)
+def make_int8_search(embedding_size: int, hidden_size: int, choice: str) -> BeamSearch:
+    """Return a search in int8 over a network of random weights."""
     torch.manual_seed(hidden_size)
     sizes = {"embedding_size": embedding_size, "hidden_size": hidden_size}
     config = NetworkConfig.model_validate(sizes | CHOICES[choice])
@@ -87,8 +85,62 @@ def test_in_int8_company_changes_not_a_bit_of_what_a_sentence_gets(
             parameter.normal_(std=0.2)
         network.output_bias[END] += 3.0
         network.quantize()
-    search = BeamSearch(network, SPECIAL, CPU)
-    sentences = random_sentences(random, count=12, words=range(TAG + 1, WIDE_PIECES), longest=40)
+    return BeamSearch(network, SPECIAL, CPU)
+
+
+@pytest.mark.parametrize(
+    ("embedding_size", "hidden_size", "choice"),
+    [(96, 128, "2 and 3 layers"), *((64, 96, choice) for choice in CHOICES), (50, 70, "dot")],
+)
+@pytest.mark.usefixtures("_int8")
+def test_in_int8_company_changes_not_a_bit_of_what_a_sentence_gets(
+    embedding_size: int, hidden_size: int, choice: str
+) -> None:
+    random = Random(hidden_size)
+    search = make_int8_search(embedding_size, hidden_size, choice)
+    sentences = random_sentences(random, count=12, words=WIDE_WORDS, longest=40)
     together = decode_in_company(search, sentences, random)
     assert together == [decode_alone(search, sentence) for sentence in sentences]
     assert sum(len(hypothesis.pieces) for found in together for hypothesis in found) > 50
+
+
+@pytest.mark.parametrize("hidden_size", [70, 96, 480])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lstm-norm"])
+@pytest.mark.usefixtures("_int8")
+def test_in_int8_a_sentence_is_read_bit_for_bit_the_same_in_any_company(cell: str, hidden_size: int) -> None:
+    random = Random(hidden_size)
+    torch.manual_seed(0)
+    config = NetworkConfig.model_validate({"embedding_size": 50, "hidden_size": hidden_size, "cell": cell})
+    network = Seq2Seq(config, WIDE_PIECES).eval()
+    with torch.inference_mode():
+        network.quantize()
+        for _ in range(20):
+            sources = [random.choices(WIDE_WORDS, k=random.randint(1, 30)) for _ in range(random.randint(2, 8))]
+            memory, state = network.encode(pad(sources, 8), torch.tensor(list(map(len, sources))))
+            alone = network.encode(torch.tensor(sources[:1]), torch.tensor([len(sources[0])]))
+            assert torch.equal(memory[0, : len(sources[0])], alone[0][0])
+            assert torch.equal(state[0], alone[1][0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sentences_with_constraints_and_without_are_decoded_as_alone(end_bias: float, seed: int) -> None:
+    random = Random(seed)
+    search = make_search(seed, end_bias)
+    sentences = with_constraints(random, random_sentences(random, count=20, words=WORDS, longest=20), WORDS)
+    for sentence, found in zip(sentences, decode_in_company(search, sentences, random), strict=True):
+        assert_equal(found, decode_alone(search, sentence))
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.usefixtures("_int8")
+def test_in_int8_constraints_change_not_a_bit_of_what_a_sentence_gets_in_company(seed: int) -> None:
+    random = Random(seed)
+    search = make_int8_search(96, 128, "2 and 3 layers")
+    plain = random_sentences(random, count=12, words=WIDE_WORDS, longest=40)
+    sentences = with_constraints(random, plain, WIDE_WORDS)
+    together = decode_in_company(search, sentences, random)
+    assert together == [decode_alone(search, sentence) for sentence in sentences]
+    for found, sentence in zip(together, sentences, strict=True):
+        if sum(map(len, sentence.constraints)) <= max_length(sentence.source, sentence.config):
+            assert found
+            assert all(met(h.pieces, sentence.constraints) == len(sentence.constraints) for h in found)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.config import CorpusConfig, FilterConfig, Task
+from model.config import Task
 from model.data import (
     DataError,
     Example,
@@ -16,6 +16,7 @@ from model.data import (
     read_rows,
     tokenize_pairs,
 )
+from model.recipe import CorpusConfig, FilterConfig
 from model.tokenizer import END, PAD, START, Tokenizer
 from tests.reversal import TRANSLATE, random_sentences, translation
 

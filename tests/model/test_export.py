@@ -7,10 +7,11 @@ import torch
 from model import torchscript
 from model.bundle import NETWORK, load_bundle, load_manifest
 from model.checkpoint import CheckpointError, load_checkpoint, restore_network
-from model.config import DecodingConfig, NetworkConfig, Recipe, StoredIn
+from model.config import DecodingConfig, NetworkConfig, StoredIn
 from model.data import pad
 from model.export import ExportError, compare, export
 from model.network import Seq2Seq
+from model.recipe import Recipe
 from model.search import BeamSearch
 from tests.reversal import SUMMARIZE, TRANSLATE
 

@@ -2,9 +2,9 @@ from random import Random
 
 import pytest
 
-from model.config import TrainingConfig
 from model.data import Example
 from model.noise import add_noise
+from model.recipe import TrainingConfig
 from model.tokenizer import END
 
 TAG = 4

@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.config import NetworkConfig, TrainingConfig
+from model.config import NetworkConfig
 from model.copying import coverage_loss
 from model.data import Batch, Example, collate
 from model.network import Seq2Seq
 from model.optimization import Losses, Optimization, batch_losses, cross_entropy, divergence, learning_rate
 from model.parallel import open_fabric
+from model.recipe import TrainingConfig
 from model.tokenizer import END, PAD
 
 PIECES = 20

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from model.checkpoint import load_checkpoint
-from model.config import Recipe
 from model.parallel import open_fabric
+from model.recipe import Recipe
 from tests.runs import read_log, run_training, with_table
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from model.checkpoint import CheckpointError, load_checkpoint, restore_network
-from model.config import Recipe
+from model.recipe import Recipe
 from model.training import open_training
 from model.training_log import Progress, TrainingLog
 from tests.runs import Killed, kill_at, read_log, run_training, with_table

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from model.config import Recipe, load_recipe
+from model.recipe import Recipe, load_recipe
 from model.toml import to_toml
 
 RECIPES = sorted(Path("model/recipes").glob("*.toml"))

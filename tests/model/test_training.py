@@ -6,10 +6,11 @@ import torch
 
 from model.bundle import load_bundle
 from model.checkpoint import load_checkpoint
-from model.config import Recipe, RecipeError, Task
+from model.config import Task
 from model.data import DataError, Example
 from model.optimization import Optimization, Update
 from model.parallel import has_bf16
+from model.recipe import Recipe, RecipeError
 from model.search import search_all
 from model.tokenizer import Tokenizer
 from model.training import train_tokenizer

@@ -9,8 +9,9 @@ import pytest
 
 from model import training_set as module
 from model.cache import Cache, write_cache
-from model.config import FilterConfig, Recipe, RecipeError, TrainingConfig
+from model.config import TokenizerConfig
 from model.data import Example, Pair, collate, tokenize_pairs
+from model.recipe import FilterConfig, Recipe, RecipeError, TrainingConfig
 from model.tokenizer import END, Tokenizer
 from model.training_set import TrainingSet, open_training_set
 from tests.reversal import TRANSLATE, random_sentences, translation
@@ -29,10 +30,13 @@ def make(tiny_tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("model.training_set.BLOCK_PAIRS", 10)
 
     def make_from(
-        *corpora: Iterable[Example | str], repeats: Sequence[int] = (1,), limits: FilterConfig = LIMITS
+        *corpora: Iterable[Example | str],
+        repeats: Sequence[int] = (1,),
+        limits: FilterConfig = LIMITS,
+        tokenizer: Tokenizer = tiny_tokenizer,
     ) -> TrainingSet:
-        cache = write_cache(tmp_path / "cache", "key", corpora, vocabulary_size=len(tiny_tokenizer))
-        return TrainingSet(cache, repeats, tiny_tokenizer, limits)
+        cache = write_cache(tmp_path / "cache", "key", corpora, vocabulary_size=len(tokenizer))
+        return TrainingSet(cache, repeats, tokenizer, limits)
 
     return make_from
 
@@ -169,6 +173,40 @@ def test_batches_have_few_shapes(make: Make) -> None:
 def test_a_pair_beyond_the_budget_is_a_batch_by_itself(make: Make) -> None:
     batches = make(numbered(range(50))).batches(0, CONFIG.model_copy(update={"batch_pieces": 1}))
     assert sorted(list(map(number_of, batch)) for batch in batches) == [[i] for i in range(50)]
+
+
+# Masks
+
+
+@pytest.fixture
+def masking() -> Tokenizer:
+    """Return a tokenizer with three masks."""
+    config = TokenizerConfig(vocabulary_size=300, masks=3)
+    texts = (text for source in random_sentences(500, 0) for text in (source, translation(source)))
+    return Tokenizer.train(texts, [TRANSLATE], config)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_as_many_pairs_are_masked_as_the_recipe_says_and_alike_on_both_sides(
+    make: Make, masking: Tokenizer, share: float
+) -> None:
+    pairs = [Pair(TRANSLATE, source, translation(source)) for source in random_sentences(300, 0)]
+    training_set = make(tokenize_pairs(pairs, masking, LIMITS), tokenizer=masking)
+    config = CONFIG.model_copy(update={"mask_share": share})
+    made = [[masking.decode(side) for side in one] for one in chain(*training_set.batches(0, config))]
+    assert all(translation(source) == target for source, target in made)  # a mask is a word like any other
+    masked = [source for source, _ in made if set(source) & set(masking.masks)]
+    assert len(masked) / len(made) == pytest.approx(share, abs=0.1)
+    assert set(masking.masks) <= set("".join(masked)) or not masked
+
+
+def test_a_pair_that_masks_would_make_too_long_stays_as_it_is(make: Make, masking: Tokenizer) -> None:
+    example = Example(masking.encode_source("Birne", TRANSLATE), masking.encode("Birne"))
+    config = CONFIG.model_copy(update={"mask_share": 1.0})
+    for longest, is_masked in ((1, False), (2, True)):
+        limits = FilterConfig(max_source_pieces=longest, max_target_pieces=longest)
+        training_set = make([example], limits=limits, tokenizer=masking)
+        assert (next(training_set.batches(0, config)) != [example]) == is_masked
 
 
 # Sampling

@@ -6,8 +6,8 @@ import torch
 
 from model.bundle import BundleError
 from model.checkpoint import CheckpointError, load_checkpoint
-from model.config import Recipe, RecipeError
 from model.network import Seq2Seq
+from model.recipe import Recipe, RecipeError
 from model.tokenizer import Tokenizer
 from model.training import open_training
 from model.transfer import Taken, load_start, suits, take
@@ -70,6 +70,7 @@ def test_a_start_may_know_more_tasks_than_the_recipe_but_not_fewer_and_no_other_
     assert suits(tiny_tokenizer, tiny_recipe.model_copy(update={"corpus": tiny_recipe.corpus[:1]}))
     assert not suits(tiny_tokenizer, other_recipe[0])
     assert not suits(tiny_tokenizer, with_table(tiny_recipe, "tokenizer", vocabulary_size=301))
+    assert not suits(tiny_tokenizer, with_table(tiny_recipe, "tokenizer", masks=1))
 
 
 def test_for_another_language_the_pieces_are_known_by_their_text(

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from model.config import SpanConfig
+from model.recipe import SpanConfig
 from model.trials import Trial, best_of, draw_trials
 
 SPANS = {

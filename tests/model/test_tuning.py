@@ -7,7 +7,7 @@ import torch
 
 from model import tuning
 from model.checkpoint import CheckpointError, load_checkpoint
-from model.config import Recipe, RecipeError, load_recipe
+from model.recipe import Recipe, RecipeError, load_recipe
 from model.training_log import Progress, TrainingLog
 from model.tuning import Tuning, check_spans, with_values
 from tests.runs import Killed, run_training, with_table

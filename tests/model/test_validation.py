@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from model.config import Recipe
 from model.data import DataError
+from model.recipe import Recipe
 from model.validation import load_dev_set
 from tests import reversal
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from model.bundle import CARD, load_bundle, load_manifest
+from model.bundle import CARD, MANIFEST, Score, load_bundle, load_manifest, write_description
 from model.checkpoint import load_checkpoint
-from model.config import load_recipe
 from model.optimization import Optimization, Update
+from model.recipe import load_recipe
 from service import cli, cli_training, server
 from service.settings import Settings
 from tests import reversal
@@ -338,6 +338,23 @@ def test_a_training_that_is_told_to_stop_saves_and_says_how_it_goes_on(
     assert "step 3/3 " in dragoman(*arguments, "--resume").err
 
 
+def test_a_training_that_ended_says_so_and_names_no_checkpoint_that_is_not_there(
+    dragoman: Dragoman, recipe: Path, tiny_corpora: Path, tmp_path: Path
+) -> None:
+    arguments = ["train", recipe, "--data", tiny_corpora, "--run", tmp_path / "run"]
+    assert "nothing is left" not in dragoman(*arguments).err
+    before = (tmp_path / "run/last.pt").read_bytes()
+    again = dragoman(*arguments, "--resume")
+    assert (again.status, again.out) == (0, "")
+    assert "nothing is left to do: the training ended at step 3\n" in again.err
+    assert f"best checkpoint: {tmp_path / 'run/best.pt'}\n" in again.err
+    (tmp_path / "run/best.pt").unlink()
+    again = dragoman(*arguments, "--resume")
+    assert again.status == 0
+    assert "best" not in again.err
+    assert (tmp_path / "run/last.pt").read_bytes() == before
+
+
 def test_a_training_starts_from_a_bundle(
     dragoman: Dragoman, recipe: Path, tiny_corpora: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -443,6 +460,19 @@ def test_an_export_can_be_replaced_only_when_told_to(
     assert [path.name for path in bundle.parent.iterdir()] == ["reversal"]
 
 
+def test_an_export_says_that_scores_of_the_bundle_it_replaces_are_gone(
+    dragoman: Dragoman, tiny_bundle: Path, tiny_checkpoint: Path
+) -> None:
+    arguments = ["export", tiny_checkpoint, tiny_bundle, "--replace"]
+    score = Score(task=reversal.TRANSLATE, test="folder/test.de-en.tsv", pairs=1, dtype="float32", values={"BLEU": 1.0})
+    write_description(tiny_bundle, load_manifest(tiny_bundle).model_copy(update={"scores": (score,)}))
+    said = "; scores of the bundle that it replaces are gone: dragoman evaluate --save writes them anew\n"
+    assert dragoman(*arguments).err.endswith(f" MB{said}")
+    assert dragoman(*arguments).err.endswith(" MB\n")
+    (tiny_bundle / MANIFEST).write_text("damaged")
+    assert dragoman(*arguments).err.endswith(" MB\n")
+
+
 @pytest.mark.parametrize(
     ("content", "message"), [(None, "No such file"), (b"", "not a checkpoint"), (b"nonsense", "not a checkpoint")]
 )
@@ -486,6 +516,14 @@ def test_an_average_can_be_exported_and_never_overwrites_a_checkpoint(
     message = f"{tiny_checkpoint}: was trained by another recipe than {best}"
     assert_one_sentence(dragoman("average", best, tiny_checkpoint, tmp_path / "other.pt"), message)
     assert not (tmp_path / "other.pt").exists()
+
+
+@pytest.mark.parametrize("command", ["export", "average"])
+def test_a_bundle_in_place_of_a_checkpoint_is_told_from_one(
+    command: str, dragoman: Dragoman, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    ended = dragoman(command, tiny_bundle, tmp_path / "out")
+    assert_one_sentence(ended, f"{tiny_bundle}: is a folder, and a checkpoint is a file: name one")
 
 
 # distil
@@ -536,10 +574,11 @@ def bundle(trained_reversal: Trained, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tests(tmp_path: Path) -> Path:
-    """Return a folder with a test file for each task."""
+    """Return a folder with a test file for each task, and one whose name tells none."""
     sentences = reversal.random_sentences(12, seed=9)
     for name, learn in [("test.de-en.tsv", reversal.translation), ("test.en.tsv", reversal.summary)]:
         (tmp_path / name).write_text("".join(f"{s}\t{learn(s)}\n" for s in sentences))
+    (tmp_path / "test.txt").touch()
     return tmp_path
 
 
@@ -622,10 +661,12 @@ def test_scores_that_are_not_saved_leave_the_bundle_as_it_was(dragoman: Dragoman
     ("arguments", "message"),
     [
         (["nowhere", "test.en.tsv"], "nowhere: bundle.json is missing"),
-        (["bundle", "nowhere.en.tsv"], "nowhere.en.tsv: No such file"),
+        (["test.en.tsv", "test.en.tsv"], "test.en.tsv: is a file, and a bundle is a folder"),
+        (["bundle", "nowhere.en.tsv"], "nowhere.en.tsv: there is no such file"),
+        (["bundle", "nowhere.txt"], "nowhere.txt: there is no such file"),
         (["bundle", "test.txt"], "give --columns"),
-        (["bundle", "test.en.tsv", "--columns", "zh-en"], "reversal has no such task for zh-en: translate:de:en"),
-        (["bundle", "test.en.tsv", "--task", "translate:de:en"], "reversal has no such task for en"),
+        (["bundle", "test.en.tsv", "--columns", "zh-en"], "reversal has no task for zh-en: translate:de:en"),
+        (["bundle", "test.en.tsv", "--task", "translate:de:en"], "translate:de:en does not fit: the columns are en"),
         (["bundle", "test.en.tsv", "--html", "nowhere/page.html"], "nowhere/page.html: there is no such folder"),
         (["bundle", "test.en.tsv", "--train", "nowhere.tsv"], "nowhere.tsv: No such file"),
         (["bundle", "test.en.tsv", "--task", "translate"], "translate is not a task; one looks like translate:de:en"),

@@ -20,6 +20,7 @@ from tests.service.fakes import GatedSearch, backwards, fake_bundle
 BACK = Task.parse("translate:en:de")
 CHINESE = Task.parse("translate:zh:en")
 TRADITIONAL = Task.parse("translate:zh-hant:en")
+UNKNOWN = Task.parse("translate:de:fr")
 SEARCH = GatedSearch()
 BUNDLE = fake_bundle(SEARCH, tasks=[str(task) for task in (TRANSLATE, BACK, CHINESE, TRADITIONAL, SUMMARIZE)])
 
@@ -35,7 +36,7 @@ BUNDLE = fake_bundle(SEARCH, tasks=[str(task) for task in (TRANSLATE, BACK, CHIN
         ("test.en-zh-hant.tsv", None, [], {TRADITIONAL: True}),
         ("abstracts.en.tsv", None, [], {SUMMARIZE: False}),
         ("test.de-en.tsv", None, [BACK], {BACK: True}),
-        ("test.de-en.tsv", None, [BACK, SUMMARIZE], {BACK: True}),
+        ("test.de-en.tsv", None, [BACK, TRANSLATE], {BACK: True, TRANSLATE: False}),
         ("test.de-en.tsv", "en-zh", [], {CHINESE: True}),
         ("test.tsv", "de-en", [], {TRANSLATE: False, BACK: True}),
         ("test", "en", [], {SUMMARIZE: False}),
@@ -53,12 +54,25 @@ def test_a_name_that_tells_no_columns_asks_for_the_option(name: str) -> None:
         tasks_for(BUNDLE.manifest, Path(name), columns=None, wanted=[])
 
 
+@pytest.mark.parametrize("columns", ["fr-en", "de", "de-zh"])
+def test_columns_for_which_nothing_is_trained_are_refused(columns: str) -> None:
+    with pytest.raises(DataError, match=f"fake has no task for {columns}: translate:de:en, "):
+        tasks_for(BUNDLE.manifest, Path("test.tsv"), columns=columns, wanted=[])
+
+
 @pytest.mark.parametrize(
-    ("columns", "wanted"), [("fr-en", []), ("de", []), ("de-zh", []), ("de-en", [SUMMARIZE]), ("zh-en", [TRANSLATE])]
+    ("wanted", "unfit"),
+    [
+        ([SUMMARIZE], SUMMARIZE),
+        ([BACK, SUMMARIZE], SUMMARIZE),
+        ([CHINESE, TRANSLATE], CHINESE),
+        ([TRANSLATE, UNKNOWN], UNKNOWN),
+    ],
 )
-def test_columns_for_which_nothing_is_trained_are_refused(columns: str, wanted: list[Task]) -> None:
-    with pytest.raises(DataError, match=f"fake has no such task for {columns}: translate:de:en, "):
-        tasks_for(BUNDLE.manifest, Path("test.tsv"), columns=columns, wanted=wanted)
+def test_a_task_that_does_not_fit_is_named_whatever_else_fits(wanted: list[Task], unfit: Task) -> None:
+    message = f"{unfit} does not fit: the columns are de-en, and fake does translate:de:en, "
+    with pytest.raises(DataError, match=message):
+        tasks_for(BUNDLE.manifest, Path("test.tsv"), columns="de-en", wanted=wanted)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class FakeTranslator:
         self.runs.append(list(texts))
         self.engine.metrics.pieces.labels("fake", "out").inc(2 * 3 * len(texts))
         self.engine.metrics.pieces.labels("fake", "in").inc(1)
-        return [Answer([text], [[], []], []) for text in texts]
+        return [Answer([text], [[], []], [], []) for text in texts]
 
 
 @pytest.fixture
