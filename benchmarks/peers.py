@@ -33,7 +33,7 @@ from model.tokenizer import Tokenizer
 from service.bench.report import processor_name
 from service.bench.server import free_port
 
-STARTER = Path(__file__).parent.parent / "model" / "starters" / "translate-de-zh-en"
+STARTER = Path(__file__).parent.parent / "model" / "starters" / "translate-de-fr-en"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 BATCHES_A_ROUND = {1: 8, 8: 8, 32: 4}
 """Size of a batch → how many a peer decodes in a round."""

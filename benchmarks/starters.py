@@ -28,7 +28,7 @@ console = Console(width=120)
 
 def scores_of_not_trying(folder: Path) -> None:
     """Print what copying the source, and the first twelve words of an abstract, score."""
-    for name in ("tatoeba/test.de-en.tsv", "tatoeba/test.zh-en.tsv", "python-docs/test.zh-en.tsv"):
+    for name in (*(f"tatoeba/test.{pair}.tsv" for pair in ("de-en", "fr-en", "zh-en")), "python-docs/test.zh-en.tsv"):
         rows = list(read_rows(name, folder))
         first, second = name.split(".")[1].split("-")
         for source, target, column in ((first, second, 0), (second, first, 1)):

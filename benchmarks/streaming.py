@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from model.config import Recipe
 from model.data import collate
+from model.recipe import Recipe
 from model.tokenizer import Tokenizer
 from model.training_set import open_training_set
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from training_protocol import Meter, Settings, read_settings
 
-from model.config import Recipe
+from model.recipe import Recipe
 from model.training import open_training
 from model.training_log import Progress
 
