@@ -8,6 +8,9 @@ are the outputs of a recurrent layer, and so at most 1. What reduces over a dime
 product and a sum where a matrix product could give a row other bits in other company.
 """
 
+import math
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -20,9 +23,56 @@ def softmax_where(mask: Tensor, scores: Tensor) -> Tensor:
     return torch.softmax(scores.float().masked_fill(~mask.unsqueeze(1), float("-inf")), dim=-1)
 
 
-def read(values: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean (B, Q, C) of values (B, S, C) by weights (B, Q, S)."""
-    return torch.bmm(weights.to(values.dtype), values)
+class Products(nn.Module):
+    """Attention's two products over a batch, which are in float32 in int8 mode too, but then without any rounding.
+
+    The order in which a BLAS adds depends on how many rows and positions there are (MKL on Intel's processors), and so
+    would a row's last bits. Factors are rounded here so that what is added are multiples of one power of two, and less
+    than 2^24 of it in all: float32 holds each such sum, and the order does not matter. These grids are at least as fine
+    as those of the products in int8.
+    """
+
+    QUERY_STEPS: Final[float] = 2.0**7
+    KEY_BITS: Final[int] = 16  # of the sum over a key; 23 with those of a query
+    WEIGHT_STEPS: Final[float] = 2.0**12
+    VALUE_BITS: Final[int] = 11  # 23 with those of weights, whose sum is 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_exact = False
+        self.value_steps = 1.0
+
+    def quantize(self, bound: float) -> None:
+        """Add without rounding from now on, values of at most ``bound``."""
+        self.is_exact = True
+        _, exponent = math.frexp(bound)
+        self.value_steps = 2.0 ** (self.VALUE_BITS - exponent)
+
+    def keys(self, keys: Tensor) -> Tensor:
+        """Return keys (B, S, H) as ``scores`` takes them."""
+        if self.is_exact:
+            _, exponent = torch.frexp(keys.abs().sum(dim=-1, keepdim=True))
+            step = torch.ldexp(torch.ones_like(keys[..., :1]), exponent - self.KEY_BITS)
+            return torch.round(keys / step) * step
+        return keys
+
+    def values(self, values: Tensor) -> Tensor:
+        """Return values (B, S, C) as ``read`` takes them."""
+        if self.is_exact:
+            return torch.round(values * self.value_steps) / self.value_steps
+        return values
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return the products (B, Q, S) of queries (B, Q, H), which are at most 1, and keys (B, S, H)."""
+        if self.is_exact:
+            queries = torch.round(queries * self.QUERY_STEPS) / self.QUERY_STEPS
+        return torch.bmm(queries, keys.transpose(1, 2))
+
+    def read(self, values: Tensor, weights: Tensor) -> Tensor:
+        """Return the mean (B, Q, C) of values (B, S, C) by weights (B, Q, S)."""
+        if self.is_exact:
+            weights = torch.round(weights * self.WEIGHT_STEPS) / self.WEIGHT_STEPS
+        return torch.bmm(weights.to(values.dtype), values)
 
 
 class GeneralAttention(nn.Module):
@@ -39,9 +89,11 @@ class GeneralAttention(nn.Module):
         self.scale = query_size**-0.5
         self.score = nn.Linear(query_size, memory_size, bias=False)
         self.int8 = Int8Product()
+        self.products = Products()
 
     def quantize(self, bound: float) -> float:
         """Make keys in int8 from now on, of encoder outputs of at most ``bound``; return the context's bound."""
+        self.products.quantize(bound)
         self.int8.pack(self.score.weight.t().contiguous(), None, bound)
         release(self.score.weight)
         return bound
@@ -52,12 +104,18 @@ class GeneralAttention(nn.Module):
             keys: Tensor = self.int8(encoded.flatten(0, 1)).view(encoded.size(0), encoded.size(1), -1)
         else:
             keys = torch.matmul(encoded, self.score.weight)
-        return torch.cat((keys * self.scale, encoded), dim=-1)
+        return torch.cat((self.products.keys(keys * self.scale), self.products.values(encoded)), dim=-1)
 
     def scores(self, queries: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return how well queries (B, Q, H) fit each position, (B, Q, S), and the values (B, S, M)."""
         keys, values = torch.split(memory, self.sizes, dim=-1)
-        return torch.bmm(queries, keys.transpose(1, 2)), values
+        scores: Tensor = self.products.scores(queries, keys)
+        return scores, values
+
+    def read(self, values: Tensor, weights: Tensor) -> Tensor:
+        """Return the mean (B, Q, M) of values (B, S, M) by weights (B, Q, S)."""
+        context: Tensor = self.products.read(values, weights)
+        return context
 
     def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Attend with queries (B, Q, H) to memory (B, S, H + M) where mask (B, S) is true.
@@ -66,7 +124,7 @@ class GeneralAttention(nn.Module):
         """
         scores, values = self.scores(queries, memory)
         weights = softmax_where(mask, scores)
-        return read(values, weights), weights
+        return self.read(values, weights), weights
 
 
 class DotAttention(nn.Module):
@@ -75,19 +133,24 @@ class DotAttention(nn.Module):
     Scaled, as GeneralAttention.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.products = Products()
+
     def quantize(self, bound: float) -> float:
         """Return the context's bound; there is nothing to multiply by."""
+        self.products.quantize(bound)
         return bound
 
     def memorize(self, encoded: Tensor) -> Tensor:
-        """Return encoded (B, S, M), which is the memory."""
-        return encoded
+        """Return encoded (B, S, M), which is the memory, keys and values at once."""
+        memory: Tensor = self.products.keys(self.products.values(encoded))
+        return memory
 
     def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See GeneralAttention."""
-        scores = torch.bmm(queries * queries.size(-1) ** -0.5, memory.transpose(1, 2))
-        weights = softmax_where(mask, scores)
-        return read(memory, weights), weights
+        weights = softmax_where(mask, self.products.scores(queries, memory) * queries.size(-1) ** -0.5)
+        return self.products.read(memory, weights), weights
 
 
 class AdditiveAttention(nn.Module):
@@ -103,23 +166,25 @@ class AdditiveAttention(nn.Module):
         self.query = Linear(query_size, query_size)
         self.key = Linear(memory_size, query_size, bias=False)
         self.score = nn.Parameter(torch.empty(query_size).uniform_(-(query_size**-0.5), query_size**-0.5))
+        self.products = Products()
 
     def quantize(self, bound: float) -> float:
         """See GeneralAttention."""
         self.query.quantize(1.0)
         self.key.quantize(bound)
+        self.products.quantize(bound)
         return bound
 
     def memorize(self, encoded: Tensor) -> Tensor:
         """See GeneralAttention."""
-        return torch.cat((self.key(encoded), encoded), dim=-1)
+        return torch.cat((self.key(encoded), self.products.values(encoded)), dim=-1)
 
     def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See GeneralAttention."""
         keys, values = torch.split(memory, self.sizes, dim=-1)
         layer = torch.tanh(self.query(queries).unsqueeze(2) + keys.unsqueeze(1))  # (B, Q, S, H)
         weights = softmax_where(mask, (layer * self.score).sum(dim=-1))
-        return read(values, weights), weights
+        return self.products.read(values, weights), weights
 
 
 class MultiHeadAttention(nn.Module):
@@ -135,9 +200,11 @@ class MultiHeadAttention(nn.Module):
         self.scale = (query_size // heads) ** -0.5
         self.query = Linear(query_size, query_size, bias=False)
         self.key_value = Linear(memory_size, 2 * query_size, bias=False)
+        self.products = Products()
 
     def quantize(self, bound: float) -> float:
         """See GeneralAttention."""
+        self.products.quantize(1.0)
         self.query.quantize(1.0)
         self.key_value.quantize(bound)
         return 1.0
@@ -145,7 +212,7 @@ class MultiHeadAttention(nn.Module):
     def memorize(self, encoded: Tensor) -> Tensor:
         """Return a key beside a value for each position of encoded (B, S, M), (B, S, 2 C)."""
         keys, values = self.key_value(encoded).chunk(2, dim=-1)
-        return torch.cat((keys, torch.tanh(values)), dim=-1)
+        return torch.cat((self.products.keys(keys), self.products.values(torch.tanh(values))), dim=-1)
 
     def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See GeneralAttention."""
@@ -154,9 +221,12 @@ class MultiHeadAttention(nn.Module):
         head_keys, head_values = keys.chunk(self.heads, dim=-1), values.chunk(self.heads, dim=-1)
         contexts: list[Tensor] = []
         weights = torch.zeros(queries.size(0), queries.size(1), memory.size(1), device=queries.device)
-        for head, head_queries in enumerate((self.query(queries) * self.scale).chunk(self.heads, dim=-1)):
-            head_weights = softmax_where(mask, torch.bmm(head_queries, head_keys[head].transpose(1, 2)))
-            contexts.append(read(head_values[head], head_weights))
+        queries = self.query(queries)
+        largest = queries.abs().amax(dim=-1, keepdim=True).clamp(min=1.0)
+        for head, head_queries in enumerate((queries / largest).chunk(self.heads, dim=-1)):
+            scores = self.products.scores(head_queries, head_keys[head]) * (largest * self.scale)
+            head_weights = softmax_where(mask, scores)
+            contexts.append(self.products.read(head_values[head], head_weights))
             weights = weights + head_weights / self.heads
         return torch.cat(contexts, dim=-1), weights
 
@@ -209,7 +279,7 @@ class LocalAttention(nn.Module):
         """See GeneralAttention; weights are 0 beyond the window too."""
         scores, values = self.general.scores(queries, memory)
         weights = self.window(queries, scores, mask)
-        return read(values, weights), weights
+        return self.general.read(values, weights), weights
 
 
 class HybridAttention(nn.Module):
@@ -237,7 +307,7 @@ class HybridAttention(nn.Module):
         scores, values = self.general.scores(queries, memory)
         share = steady_sigmoid(self.gate(queries))  # (B, Q, 1)
         weights = share * softmax_where(mask, scores) + (1 - share) * self.window(queries, scores, mask)
-        return read(values, weights), weights
+        return self.general.read(values, weights), weights
 
 
 class NoAttention(nn.Module):
