@@ -8,6 +8,7 @@ between card and manifest, when scores are saved, must not leave a bundle that i
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
@@ -161,9 +162,12 @@ def load_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder}: {MANIFEST}: {describe_validation_error(error)}") from error
 
 
-def load_bundle(folder: Path, device: torch.device, dtype: DType | None = None) -> Bundle:
+def load_bundle(
+    folder: Path, device: torch.device, dtype: DType | None = None, *, loaded: Sequence[Bundle] = ()
+) -> Bundle:
     """Verify and load a bundle, to serve in ``dtype`` or else in whichever is fastest on the device.
 
+    Which is fastest is not tried again where a bundle that is ``loaded`` on the device has a network of this size.
     BundleError when a file that is used is missing, altered, or not what the manifest says.
     """
     manifest = load_manifest(folder)
@@ -171,6 +175,9 @@ def load_bundle(folder: Path, device: torch.device, dtype: DType | None = None) 
     for name, content in contents.items():
         if checksum(content) != manifest.files[name]:
             raise BundleError(f"{folder}: {name} is not the file that was exported: its checksum differs")
+    if dtype is None:
+        size = manifest.parameters, manifest.pieces
+        dtype = next((b.dtype for b in loaded if (b.manifest.parameters, b.manifest.pieces) == size), None)
     try:
         tokenizer = Tokenizer(contents[TOKENIZER])
         search, dtype = _load_network(contents[NETWORK], tokenizer, device, dtype)

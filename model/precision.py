@@ -50,12 +50,18 @@ def load_fastest(archive: bytes, tokenizer: Tokenizer, device: torch.device) -> 
 
     RuntimeError when the archive is not one.
     """
-    types = available(device)
-    if device.type == "cuda":
-        types = types[:1]
-    searches = {dtype: load_search(archive, tokenizer, device, dtype) for dtype in types}
-    fastest = min(types, key=lambda dtype: _trial_seconds(searches[dtype], tokenizer)) if len(types) > 1 else types[0]
-    return searches[fastest], fastest
+    first, *others = available(device)
+    search, fastest = load_search(archive, tokenizer, device, first), first
+    if device.type == "cuda" or not others:
+        return search, fastest
+    seconds = _trial_seconds(search, tokenizer)
+    for dtype in others:
+        other = load_search(archive, tokenizer, device, dtype)
+        other_seconds = _trial_seconds(other, tokenizer)
+        if other_seconds < seconds:
+            search, fastest, seconds = other, dtype, other_seconds
+        del other  # the memory of the slower one serves the next
+    return search, fastest
 
 
 def _trial_seconds(search: BeamSearch, tokenizer: Tokenizer) -> float:

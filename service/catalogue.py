@@ -1,6 +1,7 @@
 """The bundles of a folder: which are served, and why the others are not."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +39,10 @@ def load_catalogue(settings: Settings) -> Catalogue:
     if not folder.is_dir():
         logger.error("%s: there is no such folder", folder)
         return Catalogue([Entry(folder.name, None, f"{folder.name}: there is no such folder")], {})
-    entries = [_load(child, device, dtype) for child in bundle_folders(folder)]
+    entries: list[Entry] = []
+    for child in bundle_folders(folder):
+        loaded = [entry.bundle for entry in entries if entry.bundle]
+        entries.append(_load(child, device, dtype, loaded))
     serving: dict[Task, Bundle] = {}
     for entry in entries:
         for task in entry.bundle.manifest.tasks if entry.bundle else []:
@@ -58,9 +62,9 @@ def bundle_folders(models: Path) -> list[Path]:
     return [child for child in sorted(models.iterdir()) if child.is_dir() and not child.name.startswith(".")]
 
 
-def _load(folder: Path, device: torch.device, dtype: DType | None) -> Entry:
+def _load(folder: Path, device: torch.device, dtype: DType | None, loaded: Sequence[Bundle]) -> Entry:
     try:
-        bundle = load_bundle(folder, device, dtype)
+        bundle = load_bundle(folder, device, dtype, loaded=loaded)
         warm_up(bundle)
     except BundleError as error:
         logger.error("%s", error)

@@ -77,6 +77,18 @@ def test_otherwise_it_is_served_in_whichever_was_fastest(tiny_bundle: Path, monk
         assert load_bundle(tiny_bundle, CPU).dtype == fastest
 
 
+def test_which_type_is_fastest_is_tried_once_for_bundles_with_networks_of_the_same_size(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_bundle(tiny_bundle, CPU)._replace(dtype="float32")
+    other = loaded._replace(dtype="int8", manifest=loaded.manifest.model_copy(update={"pieces": 299}))
+    monkeypatch.setattr(precision, "_trial_seconds", None)
+    assert load_bundle(tiny_bundle, CPU, loaded=[other, loaded]).dtype == "float32"
+    assert load_bundle(tiny_bundle, CPU, "int8", loaded=[loaded]).dtype == "int8"
+    with pytest.raises(TypeError):
+        load_bundle(tiny_bundle, CPU, loaded=[other])
+
+
 @pytest.mark.parametrize("name", [MANIFEST, *USED])
 def test_a_missing_file_is_named(tiny_bundle: Path, name: str) -> None:
     (tiny_bundle / name).unlink()
