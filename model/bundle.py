@@ -167,7 +167,7 @@ def load_bundle(
 ) -> Bundle:
     """Verify and load a bundle, to serve in ``dtype`` or else in whichever is fastest on the device.
 
-    Which is fastest is not tried again where a bundle that is ``loaded`` on the device has a network of this size.
+    Which is fastest is not tried again where a bundle that is ``loaded`` on the device has a network of this kind.
     BundleError when a file that is used is missing, altered, or not what the manifest says.
     """
     manifest = load_manifest(folder)
@@ -176,8 +176,7 @@ def load_bundle(
         if checksum(content) != manifest.files[name]:
             raise BundleError(f"{folder}: {name} is not the file that was exported: its checksum differs")
     if dtype is None:
-        size = manifest.parameters, manifest.pieces
-        dtype = next((b.dtype for b in loaded if (b.manifest.parameters, b.manifest.pieces) == size), None)
+        dtype = next((bundle.dtype for bundle in loaded if _kind(bundle.manifest) == _kind(manifest)), None)
     try:
         tokenizer = Tokenizer(contents[TOKENIZER])
         search, dtype = _load_network(contents[NETWORK], tokenizer, device, dtype)
@@ -189,6 +188,12 @@ def load_bundle(
         if not tokenizer.knows(task):
             raise BundleError(f"{folder}: {TOKENIZER} has no tag for the task {task}")
     return Bundle(manifest, tokenizer, search, dtype)
+
+
+def _kind(manifest: Manifest) -> object:
+    """Return what the speed of a manifest's network depends on: all but what happens in training alone."""
+    networks = [network.model_dump(exclude={"dropout", "word_dropout"}) for network in manifest.networks]
+    return networks, manifest.pieces
 
 
 def _load_network(

@@ -9,8 +9,9 @@ from random import Random
 MASKS = "".join(chr(0xE000 + i) for i in range(64))
 """All that there may be, each one character of private use: what they mean is up to us."""
 
-_LATIN = r"A-Za-z\u00c0-\u024f"
+_LATIN = r"A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 _WORD = re.compile(rf"[0-9{_LATIN}]+")
+_LATIN_LETTER = re.compile(f"[{_LATIN}]")
 _OTHER_LETTER = re.compile(rf"[^\W\d_{_LATIN}]")
 MIN_LENGTH = 2
 """Letters of a word to mask: single ones are shared by chance."""
@@ -21,7 +22,7 @@ def mask_names(source: str, target: str, usable: str, random: Random) -> tuple[s
 
     Which of the ``usable`` masks is drawn, so that all are learnt; in the source they stand in their order.
     """
-    is_of_two_scripts = bool(_OTHER_LETTER.search(source + target))
+    is_of_two_scripts = _is_latin(source) != _is_latin(target)
     shared = _single_words(target)
     names = [
         word
@@ -35,6 +36,11 @@ def mask_names(source: str, target: str, usable: str, random: Random) -> tuple[s
         return _WORD.sub(lambda word: mask_of.get(word[0], word[0]), text)
 
     return masked(source), masked(target)
+
+
+def _is_latin(text: str) -> bool:
+    """Say whether the letters are Latin, but for a symbol among many."""
+    return len(_LATIN_LETTER.findall(text)) >= 10 * len(_OTHER_LETTER.findall(text))
 
 
 def _single_words(text: str) -> list[str]:

@@ -27,6 +27,9 @@ class TokenizerError(ValueError):
 _MARKS = "".join(c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.combining(c))
 _LONG_RUN_OF_MARKS = re.compile(f"([{_MARKS}]{{30}})[{_MARKS}]+")
 
+_WITHOUT_MASKS = dict.fromkeys(map(ord, MASKS))
+"""What text may hold at their places, such as symbols of a font, must not be taken for a mask that was learnt."""
+
 
 def normalize(text: str) -> str:
     """Return the text in NFC with every run of white space as one space, as the network sees it."""
@@ -66,7 +69,8 @@ class Tokenizer:
 
         def normalized() -> Iterator[str]:
             try:
-                yield from map(normalize, sentences)
+                for sentence in sentences:
+                    yield normalize(sentence).translate(_WITHOUT_MASKS)
             except Exception as error:  # SentencePiece would make a RuntimeError of its own from it
                 faults.append(error)
                 raise

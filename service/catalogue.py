@@ -77,6 +77,10 @@ def _load(folder: Path, device: torch.device, dtype: DType | None, loaded: Seque
 
 
 def warm_up(bundle: Bundle) -> None:
-    """Decode one sentence, so that the first request does not pay for what is made at first use."""
+    """Decode one sentence, so that the first request does not pay for what is made at first use.
+
+    ValueError when nothing is found, as by a network that gives NaN.
+    """
     source = bundle.tokenizer.encode_source("1, 2, 3.", bundle.manifest.tasks[0])
-    bundle.search.search([source], bundle.manifest.decoding)
+    if not all(bundle.search.search([source], bundle.manifest.decoding)):
+        raise ValueError("it found nothing to say")

@@ -12,7 +12,6 @@ from bisect import insort
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -122,7 +121,7 @@ class Engine:
                     now + position * pace_seconds,
                     self._requests,
                 )
-                for position, (source, held) in enumerate(zip(sources, constraints or repeat(()), strict=False))
+                for position, (source, held) in enumerate(zip(sources, constraints or [()] * len(sources), strict=True))
             ]
             for job in jobs:
                 insort(self._queue, job, key=lambda job: job.turn)

@@ -5,41 +5,42 @@ use. A sentence gives its stand-ins to the network as masks, which it was traine
 """
 
 import re
+from html.entities import html5
 from typing import NamedTuple
 
-from model.masks import MASKS
+_FIRST, _LAST = 0xF0000, 0x10FFFF
+"""The stand-ins: the planes of private use."""
+_STAND_IN = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
 
-_PRIVATE = "\ue000-\uf8ff\U000f0000-\U0010fffd"
-_STAND_INS = [chr(code) for first in (0xF0000, 0x100000) for code in range(first, first + 0xFFFE)]
-_EMOJI = (
-    "\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\u00a9\u00ae\u203c\u2049"
-    "\u20e3\ufe0f\u200d\U000e0020-\U000e007f"  # what joins them and tells their kind
-)
+_EMOJI = "\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\u00a9\u00ae\u203c\u2049"
+_JOINERS = "\ufe0f\u200d\u20e3\U000e0020-\U000e007f"
+"""What joins emoji and tells their kind; the words of some scripts hold them too."""
 
-_OF_URL = r"[^\s<>\"`{}|\\^()\u0080-\uffff]"
-_END_OF_URL = r"[^\s<>\"`{}|\\^()\u0080-\uffff.,;:!?'\]]"
+_NOT_OF_URL = r"\s<>\"`{}|\\^()\u0080-\u00bf\u2000-\uffff"
+"""Letters of scripts without spaces between words are the text around an address; others may belong to it."""
+_OF_URL = rf"[^{_NOT_OF_URL}]"
+_END_OF_URL = rf"[^{_NOT_OF_URL}.,;:!?'\]]"
 _URL = rf"(?:{_OF_URL}|\({_OF_URL}*\))*(?:{_END_OF_URL}|\({_OF_URL}*\))"  # parentheses in pairs
 _DOMAIN = r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+_ENTITY = "|".join(name for name in html5 if name.endswith(";"))
 
-# In the order in which they are tried at a place. Words are of ASCII, as Chinese leaves no space around them.
+# In the order in which they are tried at a place. \b would not do beside Chinese, which leaves no space around words.
 _SPAN = re.compile(
     "|".join(
         (
-            r"``[^`\n]+``|(?::[\w:+.-]{1,60}:)?`[^`\n]+`_{0,2}",  # code, and reST roles and links
+            r"``[^`\n]+``|(?::[\w:+.-]{1,60}:)?`[^`\s](?:[^`\n]*[^`\s])?`_{0,2}",  # code, and reST roles and links
             rf"(?:https?|ftp)://{_URL}|(?<![A-Za-z0-9_])www\.{_URL}",
             rf"(?<![A-Za-z0-9._+-])[A-Za-z0-9._+-]+@{_DOMAIN}",
             rf"(?<![A-Za-z0-9])@[A-Za-z0-9_]+(?:@{_DOMAIN})?",  # somebody on a social network
-            r"(?<![A-Za-z0-9&])#\w+",
-            r"\{\{[^{}\n]*\}\}|\$?\{[^{}\s]*\}|%\{\w+\}|%\(\w+\)[a-z]|%(?:\d+\$)?[.\d]*[sdifxu@](?![A-Za-z0-9])",
-            r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]\w*);",
-            rf"[{_EMOJI}]+",
-            rf"[{_PRIVATE}]",
+            r"(?<![A-Za-z0-9&])#[^\W\u2000-\uffff]+",
+            r"\{\{[^{}\n]*\}\}|\$?\{[^{}\s]*\}|%\{\w+\}|%\(\w+\)[a-z]",
+            r"(?<!\d)%(?:\d+\$)?[.\d]*[sdifxu@](?![A-Za-z0-9])",
+            rf"&(?:#\d+;|#x[0-9a-fA-F]+;|{_ENTITY})",
+            rf"(?:[0-9#*]\ufe0f?\u20e3|[{_EMOJI}][{_EMOJI}{_JOINERS}]*)+",
+            rf"[\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]",
         )
     )
 )
-
-
-_MASKS = re.compile(f"[{MASKS}]")
 
 
 class Protected(NamedTuple):
@@ -51,45 +52,55 @@ class Protected(NamedTuple):
 
     def restore(self, text: str) -> str:
         """Put the spans in the place of their stand-ins, wherever these stand now."""
-        return text.translate({ord(stand_in): span for stand_in, span in zip(_STAND_INS, self.spans, strict=False)})
+
+        def span(found: re.Match[str]) -> str:
+            place = ord(found[0]) - _FIRST
+            return self.spans[place] if place < len(self.spans) else found[0]
+
+        return _STAND_IN.sub(span, text)
 
 
 def protect(text: str) -> Protected:
-    """Find the spans of a text; of more than there are stand-ins, the last are left as they are."""
+    """Find the spans of a text; of more than there are stand-ins, the last are left, and characters among them lost."""
     spans: list[str] = []
 
     def stand_in(match: re.Match[str]) -> str:
+        if _FIRST + len(spans) > _LAST:
+            return _STAND_IN.sub("", match[0])
         spans.append(match[0])
-        return _STAND_INS[len(spans) - 1]
+        return chr(_FIRST + len(spans) - 1)
 
-    return Protected(_SPAN.sub(stand_in, text, count=len(_STAND_INS)), spans)
+    return Protected(_SPAN.sub(stand_in, text), spans)
 
 
 class Masked(NamedTuple):
     """A sentence as the network reads it, with a mask for each stand-in."""
 
     text: str
-    stand_ins: dict[str, str]
-    """Mask → the stand-in for which it stands."""
+    stand_in_of: dict[str, str]
+    """Mask → the stand-in in whose place it is."""
+    masks: str
+    """All that the network knows."""
 
     def is_whole(self, output: str) -> bool:
         """Say whether an output of the network has each mask once."""
-        return all(output.count(mask) == 1 for mask in self.stand_ins)
+        return all(output.count(mask) == 1 for mask in self.stand_in_of)
 
     def restore(self, output: str) -> str:
         """Put the stand-ins in the place of their masks, each once; a mask too many goes, a missing one is added."""
-        for mask, stand_in in self.stand_ins.items():
+        for mask, stand_in in self.stand_in_of.items():
             before, found, after = output.partition(mask)
             output = f"{before}{stand_in}{after}" if found else f"{output} {stand_in}".lstrip()
-        return _MASKS.sub("", output)
+        return output.translate(dict.fromkeys(map(ord, self.masks)))
 
 
-def mask(sentence: str, masks: str) -> Masked:
+def with_masks(sentence: str, masks: str) -> Masked:
     """Give the stand-ins of a sentence, no more than there are masks, to the network as masks."""
-    of_sentence = dict(zip(masks, stand_ins(sentence), strict=False))
-    return Masked(sentence.translate({ord(s): m for m, s in of_sentence.items()}), of_sentence)
+    stand_in_of = dict(zip(masks, stand_ins(sentence), strict=False))
+    text = sentence.translate({ord(stand_in): mask for mask, stand_in in stand_in_of.items()})
+    return Masked(text, stand_in_of, masks)
 
 
 def stand_ins(sentence: str) -> list[str]:
     """Return the stand-ins of a sentence, in their order."""
-    return [character for character in sentence if character >= _STAND_INS[0]]
+    return _STAND_IN.findall(sentence)

@@ -12,9 +12,9 @@ from model.config import MAX_BEAM_SIZE, DecodingConfig, Task
 from model.hypothesis import Hypothesis
 from service.catalogue import Catalogue
 from service.engine import Engine
-from service.errors import DeadlineExceeded, InvalidRequest
+from service.errors import DeadlineExceeded, InvalidRequest, NotReady, Overloaded
 from service.gather import gather
-from service.spans import Masked, Protected, mask, protect, stand_ins
+from service.spans import Masked, Protected, protect, stand_ins, with_masks
 from service.text import Document, pack, split_text
 
 Result = TypeVar("Result")
@@ -93,19 +93,22 @@ class Translator:
         broken = [
             i
             for i, (masked, _) in enumerate(sentences)
-            if masked.stand_ins and not masked.is_whole(tokenizer.decode(hypotheses[i][0].pieces))
+            if masked.stand_in_of and not masked.is_whole(tokenizer.decode(hypotheses[i][0].pieces))
         ]
         if not broken:
             return
-        constraints = [[tokenizer.encode(mask)[-1:] for mask in sentences[i][0].stand_ins] for i in broken]
+        constraints = [[tokenizer.encode(mask)[-1:] for mask in sentences[i][0].stand_in_of] for i in broken]
         width = max(config.beam_size, *(1 + len(forced) for forced in constraints))
-        futures = self.engine.submit(
-            bundle,
-            [sentences[i][1] for i in broken],
-            config.model_copy(update={"beam_size": min(width, MAX_BEAM_SIZE)}),
-            attention=options.attention,
-            constraints=constraints,
-        )
+        try:
+            futures = self.engine.submit(
+                bundle,
+                [sentences[i][1] for i in broken],
+                config.model_copy(update={"beam_size": min(width, MAX_BEAM_SIZE)}),
+                attention=options.attention,
+                constraints=constraints,
+            )
+        except (Overloaded, NotReady):  # an answer with the mask at its end is better than none
+            return
         mended = await asyncio.wrap_future(gather(futures))
         for i, found in zip(broken, mended, strict=True):
             hypotheses[i] = found
@@ -155,7 +158,7 @@ def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> list[_Text]:
 
     def fits(text: str) -> bool:
         has_masks_enough = not masks or len(stand_ins(text)) <= len(masks)
-        return has_masks_enough and len(tokenizer.encode(mask(text, masks).text)) <= limit
+        return has_masks_enough and len(tokenizer.encode(with_masks(text, masks).text)) <= limit
 
     prepared = []
     for text in texts:
@@ -165,7 +168,7 @@ def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> list[_Text]:
             # A summary is of as much as the network can read, not of each sentence: a headline a line.
             parts = pack(document.sentences, fits)
             document = Document(parts, ["", *["\n"] * (len(parts) - 1), ""])
-        sentences = [mask(sentence, masks) for sentence in document.sentences]
+        sentences = [with_masks(sentence, masks) for sentence in document.sentences]
         sources = [tokenizer.encode_source(sentence.text, task) for sentence in sentences]
         prepared.append(_Text(protected, document, sentences, sources))
     return prepared
@@ -191,7 +194,7 @@ def _finish(
         ]
         sources, best = [source for source, _ in of_text], [hypotheses[0] for _, hypotheses in of_text]
         spans = [
-            {mask: text.protected.restore(stand_in) for mask, stand_in in masked.stand_ins.items()}
+            {mask: text.protected.restore(stand_in) for mask, stand_in in masked.stand_in_of.items()}
             for masked in text.sentences
         ]
         answers.append(Answer(list(dict.fromkeys(outputs)), sources, best, spans))

@@ -77,7 +77,7 @@ def test_otherwise_it_is_served_in_whichever_was_fastest(tiny_bundle: Path, monk
         assert load_bundle(tiny_bundle, CPU).dtype == fastest
 
 
-def test_which_type_is_fastest_is_tried_once_for_bundles_with_networks_of_the_same_size(
+def test_which_type_is_fastest_is_tried_once_for_bundles_with_networks_of_one_kind(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = load_bundle(tiny_bundle, CPU)._replace(dtype="float32")

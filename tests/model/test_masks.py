@@ -25,6 +25,8 @@ def test_names_and_numbers_that_both_sides_hold_are_masked(source: str, target: 
     ("source", "target"),
     [
         ("Er war in Berlin.", "He was in Bonn."),  # "in" is a word of both languages
+        ("Wir waren in der Form von α bis β.", "We were in the form from α to β."),  # which symbols do not change
+        ("Der Winkel α war in der einen Form.", "The angle was in the other form."),
         ("Tom kennt Tom.", "Tom knows Tom."),  # which is which?
         ("Tom kennt ihn.", "Tom knows Tom."),
         ("用json和json。", "Use json."),

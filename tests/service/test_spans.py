@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from service.spans import protect, stand_ins
+from service.spans import protect, stand_ins, with_masks
 
 SPANS = [
     "https://example.org/a_(b)?q=1&r=%20#top",
@@ -12,7 +12,11 @@ SPANS = [
     "www.example.org/path",
     "jane.doe+mail@mail.example.co.uk",
     "@dragoman@fosstodon.org",
+    "https://de.wikipedia.org/wiki/Köln",
+    "https://ru.wikipedia.org/wiki/Москва",
     "#Übersetzung",
+    "&amp;",
+    "1️⃣",
     "{name}",
     "{{ user.name }}",
     "${HOME}",
@@ -33,6 +37,7 @@ SPANS = [
     "→",
     "\ue003",
     "\U000f0001",
+    "\U0010ffff",
 ]
 
 
@@ -55,6 +60,11 @@ def test_a_span_is_one_stand_in_wherever_it_stands(span: str, around: str) -> No
         "C# und F#",
         "so~ (wie hier)",
         "50%ig",
+        "50%u",
+        "R&D; ist gut.",
+        "Fisch&Chips; und",
+        "ශ්‍රී",
+        "`Tis the season",
         "{ }",
         "",
     ],
@@ -79,14 +89,33 @@ def test_any_text_comes_back(seed: int) -> None:
     assert len(stand_ins(found.text)) == len(found.spans)
 
 
-def test_a_text_of_more_spans_than_there_are_stand_ins_comes_back() -> None:
+def test_letters_of_a_script_without_spaces_are_not_of_the_tag_before_them() -> None:
+    assert protect("#a中国#我爱吃苹果。").spans == ["#a"]
+    assert protect("看#话题我喜欢苹果。") == ("看#话题我喜欢苹果。", [])
+
+
+def test_a_text_of_more_spans_than_there_are_stand_ins_comes_back_but_for_characters_like_them() -> None:
     text = "%s " * 140_000
-    found = protect(text)
+    found = protect(text + "\U000f0000")
     assert found.restore(found.text) == text
 
 
-def test_long_texts_without_a_space_take_no_longer_than_their_length() -> None:
-    for text in (
+def test_what_is_no_stand_in_of_the_text_stays_as_it_is() -> None:
+    assert protect("Abc").restore("Abc \U000f0000") == "Abc \U000f0000"
+
+
+def test_masks_that_the_network_made_up_go_and_characters_that_it_does_not_know_as_masks_stay() -> None:
+    sentence = protect("Von {x} an {y}.").text
+    x, y = stand_ins(sentence)
+    masked = with_masks(sentence, "\ue000\ue001\ue002")
+    assert masked.text == "Von \ue000 an \ue001."
+    assert masked.restore("From \ue001 to \ue001 and \ue002.") == f"From {y} to  and . {x}"
+    assert not masked.is_whole("From \ue001 to \ue001.")
+    assert with_masks("Menü \ue010", "").restore("Menu \ue010") == "Menu \ue010"
+
+
+def test_long_texts_without_a_space_come_back() -> None:
+    for text in (  # of which a pattern that backtracks would not come to an end
         ":a" * 150_000,
         "a" * 300_000,
         "a." * 150_000,

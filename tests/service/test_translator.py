@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from model.bundle import Bundle
-from model.config import DecodingConfig, Task
+from model.config import MAX_BEAM_SIZE, DecodingConfig, Task
 from model.hypothesis import Hypothesis
 from model.masks import MASKS
 from model.search import Sentence
 from service.admission import InFlight, Load
 from service.catalogue import Catalogue, Entry
 from service.engine import Engine
-from service.errors import DeadlineExceeded, DecodingFailed, InvalidRequest, NotReady
+from service.errors import DeadlineExceeded, DecodingFailed, InvalidRequest, NotReady, Overloaded
 from service.metrics import Metrics
 from service.settings import Threads
 from service.translator import INLINE_CHARACTERS, Answer, Options, Translator
@@ -134,10 +134,43 @@ def test_a_sentence_that_loses_or_doubles_a_mask_is_decoded_again_with_all_of_th
         return [Hypothesis(list(map(ord, forced or lost)), -1.0, -1.0)]
 
     search.answer = answer
-    assert run(translator, TRANSLATE, ["Abc {x} {y}", "D"])[0].texts == ["{x}{y}"]
+    assert run(translator, TRANSLATE, ["Abc {x} {y}", "D"], attention=True)[0].texts == ["{x}{y}"]
     assert [list(sentence.constraints) for sentence in search.sentences] == [[], [], [[ord(m)] for m in MASKS[:2]]]
     assert search.sources[2] == search.sources[0]
     assert search.configs[2].beam_size == 3
+    assert search.sentences[2].attention
+
+
+def test_a_beam_is_never_wider_than_a_request_may_ask_for_however_many_masks_are_forced(search: GatedSearch) -> None:
+    bundle = fake_bundle(search, masks=MASKS)
+    engine = new_engine()
+    engine.start()
+    translator = Translator(Catalogue([Entry("fake", bundle, None)], {TRANSLATE: bundle}), engine)
+    answer_with(search, "Abc")
+    run(translator, TRANSLATE, ["Abc" + " {x}" * len(MASKS)])
+    engine.close()
+    assert search.configs[1].beam_size == MAX_BEAM_SIZE
+
+
+def test_an_alternative_that_lost_a_mask_is_left_out(translator: Translator, search: GatedSearch) -> None:
+    answer_with(search, f"A {MASKS[0]}", "B", f"C {MASKS[0]}")
+    assert run(translator, TRANSLATE, ["Abc {x}"], n_best=3)[0].texts == ["A {x}", "C {x}"]
+
+
+@pytest.mark.parametrize("refusal", [Overloaded("Too busy"), NotReady("Shutting down")], ids=repr)
+def test_a_sentence_that_cannot_be_decoded_again_has_the_lost_span_at_its_end(
+    refusal: Exception, translator: Translator, search: GatedSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(search, "Abc")
+    submit = translator.engine.submit
+
+    def refuse(*args: Any, constraints: Any = None, **options: Any) -> Any:
+        if constraints:
+            raise refusal
+        return submit(*args, **options)
+
+    monkeypatch.setattr(translator.engine, "submit", refuse)
+    assert run(translator, TRANSLATE, ["Abc {x}"])[0].texts == ["Abc {x}"]
 
 
 @pytest.mark.parametrize("output", ["", "Abc", f"{MASKS[0]}{MASKS[1]}{MASKS[0]}", MASKS[1]], ids=ascii)
@@ -155,7 +188,7 @@ def test_a_network_without_masks_reads_addresses_as_they_are(search: GatedSearch
     engine = new_engine()
     engine.start()
     translator = Translator(Catalogue([Entry("fake", bundle, None)], {TRANSLATE: bundle}), engine)
-    assert run(translator, TRANSLATE, ["Abc {x}\U000f0000"])[0].texts == ["\U000f0000}x{ cbA"]
+    assert run(translator, TRANSLATE, ["Abc {x}\U000f0000\ue000"])[0].texts == ["\ue000\U000f0000}x{ cbA"]
     engine.close()
 
 
