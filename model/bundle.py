@@ -149,7 +149,7 @@ def load_manifest(folder: Path) -> Manifest:
     try:
         fields = json.loads(content)
         found = fields["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{folder}: {MANIFEST} is not a manifest") from error
     if isinstance(found, int) and found != FORMAT:
         age = "a newer" if found > FORMAT else "an older"
@@ -179,9 +179,12 @@ def load_bundle(
         dtype = next((bundle.dtype for bundle in loaded if _kind(bundle.manifest) == _kind(manifest)), None)
     try:
         tokenizer = Tokenizer(contents[TOKENIZER])
+    except TokenizerError as error:
+        raise BundleError(f"{folder}: {TOKENIZER} cannot be loaded: {error}") from error
+    try:
         search, dtype = _load_network(contents[NETWORK], tokenizer, device, dtype)
-    except (TokenizerError, RuntimeError) as error:
-        raise BundleError(f"{folder}: cannot be loaded: {str(error).splitlines()[0]}") from error
+    except RuntimeError as error:
+        raise BundleError(f"{folder}: {NETWORK} cannot be loaded: {str(error).splitlines()[0]}") from error
     if len(tokenizer) != manifest.pieces:
         raise BundleError(f"{folder}: {TOKENIZER} has {len(tokenizer)} pieces, the manifest says {manifest.pieces}")
     for task in manifest.tasks:

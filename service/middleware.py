@@ -6,7 +6,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import CLIENT_CLOSED_REQUEST, BodyTooLarge, error_response
+from service.errors import CLIENT_CLOSED_REQUEST, BodyTooLarge, NotReady, error_response
 from service.state import ServiceState
 
 access = logging.getLogger("service.access")
@@ -76,7 +76,13 @@ class Observe:
         self.state.requests_in_progress += is_work
         try:
             await self.app(scope, receive, watched)
-        except (Exception, asyncio.CancelledError):
+        except asyncio.CancelledError:
+            # The server gives up what outlasts the drain, and would itself answer with a 500 in plain text.
+            if status != str(CLIENT_CLOSED_REQUEST):
+                raise
+            message, retry_after = "Not ready: shutting down", str(NotReady.retry_after_seconds)
+            await error_response(NotReady.status, message, {"Retry-After": retry_after})(scope, receive, watched)
+        except Exception:
             # The answer to what no handler foresaw is sent by the application's outermost layer, beyond this one.
             status = "500"
             raise

@@ -223,6 +223,8 @@ async def models(state: State) -> list[ServedBundle]:
 HEALTH: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not now; status says why"}}
 
 
+# Some load balancers ask with HEAD.
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", responses=HEALTH, response_model_exclude_none=True)
 async def live(state: State, response: Response) -> Health:
     """Say whether the process should go on: 503 asks for a restart."""
@@ -232,6 +234,8 @@ async def live(state: State, response: Response) -> Health:
     return Health(status="ok")
 
 
+@router.head("/health", include_in_schema=False)
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health", responses=HEALTH, response_model_exclude_none=True)
 @router.get("/health/ready", responses=HEALTH, response_model_exclude_none=True)
 async def ready(state: State, response: Response) -> Health:

@@ -109,7 +109,9 @@ def test_an_altered_file_is_named(tiny_bundle: Path, name: str) -> None:
     assert_refused(tiny_bundle, f"{name} is not the file that was exported")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"{}", b'"format"', b"\xff\xfe", b"null"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"7", b"{}", b'"format"', b"\xff\xfe", b"null", b"[" * 100_000], ids=range(9)
+)
 def test_a_manifest_that_is_none_is_refused(tiny_bundle: Path, content: bytes) -> None:
     (tiny_bundle / MANIFEST).write_bytes(content)
     assert_refused(tiny_bundle, f"{MANIFEST} is not a manifest")
@@ -153,7 +155,7 @@ def test_a_manifest_without_an_entry_names_it(tiny_bundle: Path, key: str) -> No
 @pytest.mark.parametrize("content", [b"", b"nonsense"])
 def test_a_file_that_was_exported_broken_is_refused(tiny_bundle: Path, name: str, content: bytes) -> None:
     replace_file(tiny_bundle, name, content)
-    assert_refused(tiny_bundle, "cannot be loaded: ")
+    assert_refused(tiny_bundle, f"{name} cannot be loaded: ")
 
 
 def test_a_manifest_that_does_not_fit_its_tokenizer_is_refused(tiny_bundle: Path) -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -124,6 +125,16 @@ def test_a_client_that_left_before_any_answer_is_counted_as_499(state: ServiceSt
     assert counted(state, "unknown", "", "499") == 1
 
 
+def test_an_answer_that_has_begun_is_not_followed_by_another_when_it_is_given_up(state: ServiceState) -> None:
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        observe(state, app)
+    assert counted(state, "unknown", "", "200") == 1
+
+
 @pytest.mark.parametrize("error", [None, ZeroDivisionError, asyncio.CancelledError])
 def test_a_request_is_in_progress_until_it_ends_however_it_ends(
     error: type[BaseException] | None, state: ServiceState
@@ -135,10 +146,7 @@ def test_a_request_is_in_progress_until_it_ends_however_it_ends(
         if error:
             raise error
 
-    if error:
-        with pytest.raises(error):
-            observe(state, app)
-    else:
+    with pytest.raises(error) if error is ZeroDivisionError else nullcontext():
         observe(state, app)
     seen.append(state.metrics.registry.get_sample_value("dragoman_requests_in_progress"))
     assert seen == [1, 0]

@@ -16,6 +16,7 @@ from tests.service.live import Live, assert_error, local_settings, running
 def test_a_service_that_is_well_says_so(route: str, live: Live) -> None:
     answer = live.client.get(route)
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert (live.client.head(route).status_code, live.client.head(route).content) == (200, b"")
 
 
 def assert_not_ready(live: Live, reason: str) -> None:
