@@ -73,7 +73,8 @@ class Translator:
                 sources = [source for text in prepared for source in text.sources]
                 futures = self.engine.submit(bundle, sources, config, attention=options.attention)
                 hypotheses = await asyncio.wrap_future(gather(futures))
-                await self._mend(bundle, prepared, hypotheses, config, options)
+                if broken := await _aside(characters, lambda: _broken(prepared, hypotheses, bundle)):
+                    await self._mend(bundle, broken, hypotheses, config, options)
         except TimeoutError as error:
             raise DeadlineExceeded(f"No answer within {options.timeout_seconds:g} s") from error
         decoded = list(zip(sources, hypotheses, strict=True))
@@ -82,27 +83,18 @@ class Translator:
     async def _mend(
         self,
         bundle: Bundle,
-        texts: Sequence["_Text"],
+        broken: Sequence["_Broken"],
         hypotheses: list[list[Hypothesis]],
         config: DecodingConfig,
         options: Options,
     ) -> None:
-        """Decode sentences whose best output has lost a mask, or doubled one, again with all of theirs forced."""
-        tokenizer = bundle.tokenizer
-        sentences = [one for text in texts for one in zip(text.sentences, text.sources, strict=True)]
-        broken = [
-            i
-            for i, (masked, _) in enumerate(sentences)
-            if masked.stand_in_of and not masked.is_whole(tokenizer.decode(hypotheses[i][0].pieces))
-        ]
-        if not broken:
-            return
-        constraints = [[tokenizer.encode(mask)[-1:] for mask in sentences[i][0].stand_in_of] for i in broken]
+        """Decode broken sentences again, with all of their masks forced."""
+        constraints = [[bundle.tokenizer.encode(mask)[-1:] for mask in one.masks] for one in broken]
         width = max(config.beam_size, *(1 + len(forced) for forced in constraints))
         try:
             futures = self.engine.submit(
                 bundle,
-                [sentences[i][1] for i in broken],
+                [one.source for one in broken],
                 config.model_copy(update={"beam_size": min(width, MAX_BEAM_SIZE)}),
                 attention=options.attention,
                 constraints=constraints,
@@ -110,8 +102,8 @@ class Translator:
         except (Overloaded, NotReady):  # an answer with the mask at its end is better than none
             return
         mended = await asyncio.wrap_future(gather(futures))
-        for i, found in zip(broken, mended, strict=True):
-            hypotheses[i] = found
+        for one, found in zip(broken, mended, strict=True):
+            hypotheses[one.place] = found
 
 
 async def _aside(characters: int, work: Callable[[], Result]) -> Result:
@@ -151,6 +143,15 @@ class _Text(NamedTuple):
     sources: list[list[int]]
 
 
+class _Broken(NamedTuple):
+    """A sentence whose best output has lost a mask, or doubled one."""
+
+    place: int
+    """Among all sentences of the request."""
+    source: list[int]
+    masks: list[str]
+
+
 def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> list[_Text]:
     tokenizer = bundle.tokenizer
     masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
@@ -172,6 +173,15 @@ def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> list[_Text]:
         sources = [tokenizer.encode_source(sentence.text, task) for sentence in sentences]
         prepared.append(_Text(protected, document, sentences, sources))
     return prepared
+
+
+def _broken(texts: Sequence[_Text], hypotheses: Sequence[Sequence[Hypothesis]], bundle: Bundle) -> list[_Broken]:
+    sentences = [one for text in texts for one in zip(text.sentences, text.sources, strict=True)]
+    return [
+        _Broken(place, source, list(masked.stand_in_of))
+        for place, ((masked, source), (best, *_)) in enumerate(zip(sentences, hypotheses, strict=True))
+        if masked.stand_in_of and not masked.is_whole(bundle.tokenizer.decode(best.pieces))
+    ]
 
 
 def _finish(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from model.bundle import FORMAT, MANIFEST, NETWORK, TOKENIZER, USED
+from model.search import BeamSearch
 from service import catalogue
 from service.catalogue import load_catalogue
 from service.settings import MAX_WORKERS, Settings
@@ -81,6 +82,15 @@ def test_a_bundle_that_cannot_be_used_is_explained_and_the_others_are_served(
     assert len(broken.error.splitlines()) == 1
     assert good.error is None
     assert found.serving == {TRANSLATE: good.bundle, SUMMARIZE: good.bundle}
+
+
+def test_a_bundle_that_finds_nothing_to_say_is_not_served(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BeamSearch, "search", lambda *_: [[]])
+    found = load_catalogue(settings(models))
+    assert [entry.error for entry in found.entries] == [
+        f"{n}: failed its warm-up: ValueError" for n in ("broken", "good")
+    ]
+    assert not found.serving
 
 
 def test_a_bundle_that_fails_when_it_first_runs_is_explained(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
