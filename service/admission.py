@@ -1,13 +1,24 @@
 """Who may join the sentences that are being decoded, and when: the policies, apart from any thread or network.
 
 Sentences wait in the order of their turns. A sentence's turn is when it came; each further sentence of one request has
-its turn ``pace`` later than the one before, so that a long document leaves gaps for short requests behind it. A turn
-never changes, and later requests have later ones: nobody starves. Nor may a document be all that is being decoded, for
-each of its sentences makes every step longer for a short request that comes.
+its turn ``pace`` later than the one before, so that documents take turns. A turn never changes, and later requests have
+later ones: nobody starves.
+
+They wait in two lanes. The first ``foreground_pieces`` of each request are in the foreground; the rest of a document is
+in the background, in a batch of its own, which stands still for most of the time while there is a foreground.
 """
 
+import math
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import NamedTuple, Protocol
+
+
+class Lane(IntEnum):
+    """Where a sentence waits and is decoded."""
+
+    FOREGROUND = 0
+    BACKGROUND = 1
 
 
 class Load(NamedTuple):
@@ -45,8 +56,8 @@ class Policy(Protocol):
     """How long an idle engine may hold back who waits."""
     pace: float
     """Distance of the turns of one request's sentences, in mean times that a sentence takes."""
-    request_share: float
-    """The part of what a thread decodes at once which one request may have."""
+    foreground_pieces: float
+    """Source pieces of a request that are decoded in the foreground."""
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """Return how many of ``waiting``, which stand in order of their turns, may join ``load`` now."""
@@ -82,7 +93,9 @@ class InFlight:
 
     window_seconds = 0.0
     pace = 2.0
-    request_share = 0.5
+
+    def __init__(self, foreground_pieces: float = math.inf) -> None:
+        self.foreground_pieces = foreground_pieces
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""
@@ -101,7 +114,7 @@ class Static:
     """
 
     pace = 0.0
-    request_share = 1.0
+    foreground_pieces = math.inf
 
     def __init__(self, window_seconds: float = 0.0) -> None:
         self.window_seconds = window_seconds
@@ -121,7 +134,7 @@ class OneByOne:
 
     window_seconds = 0.0
     pace = 0.0
-    request_share = 1.0
+    foreground_pieces = math.inf
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""

@@ -6,12 +6,14 @@ would wait for each other at its end, a thousand times a second, and stand still
 their cores.
 """
 
+import math
 import threading
 import time
 from bisect import insort
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -20,20 +22,21 @@ from model.bundle import Bundle
 from model.config import DecodingConfig
 from model.hypothesis import Hypothesis
 from model.search import Sentence
-from service.admission import InFlight, Load, OneByOne, Policy, Static, Waiting
+from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Waiting
 from service.errors import NotReady, Overloaded
+from service.lanes import Lanes, Turn
 from service.metrics import Metrics
 from service.settings import Settings, Threads, choose_device, share_cores
 from service.worker import Job, Worker
 
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
-COMPANY_SECONDS = 5.0
-"""After one request met another, how long each is held to its share: more of them are to be expected."""
+FOREGROUND_PIECES = 64
+"""Some six short sentences: what somebody waits for, rather than a document."""
 
 
 class Engine:
-    """Workers, and the queue in front of them. ``limits`` are those of one worker."""
+    """Threads that decode, and the queue in front of them. ``limits`` are those of one lane of one thread."""
 
     def __init__(
         self, metrics: Metrics, *, policy: Policy, limits: Load, threads: Threads, max_queued_pieces: int
@@ -43,11 +46,9 @@ class Engine:
         self._limits = limits
         self._for_each = threads.for_each
         self._max_queued_pieces = max_queued_pieces
-        self._queue: list[Job] = []  # by turn
+        self._queues: dict[Lane, list[Job]] = {lane: [] for lane in Lane}  # by turn
         self._queued_pieces = 0
-        self._requests = 0
-        self._company_until = 0.0
-        self._in_flight = [0] * threads.workers
+        self._in_flight = {lane: [0] * threads.workers for lane in Lane}
         self._busy_since: list[float | None] = [None] * threads.workers
         self._sentence_seconds = [0.0] * threads.workers
         self._closing = False
@@ -56,8 +57,8 @@ class Engine:
             threading.Thread(target=self._run, args=(index,), name=f"engine-{index}", daemon=True)
             for index in range(threads.workers)
         ]
-        metrics.queued_sentences.set_function(lambda: len(self._queue))
-        metrics.sentences_in_flight.set_function(lambda: sum(self._in_flight))
+        metrics.queued_sentences.set_function(self._queued_sentences)
+        metrics.sentences_in_flight.set_function(lambda: sum(map(sum, self._in_flight.values())))
 
     def start(self) -> None:
         """Begin to decode."""
@@ -103,14 +104,11 @@ class Engine:
         with self._changed:
             if self._closing:
                 raise NotReady("Not ready: shutting down")
-            if self._queue and self._queued_pieces + pieces > self._max_queued_pieces:
+            if self._queued_pieces and self._queued_pieces + pieces > self._max_queued_pieces:
                 self._forget_cancelled()
-            if self._queue and self._queued_pieces + pieces > self._max_queued_pieces:
-                raise Overloaded(f"Too busy: {len(self._queue)} sentences are waiting")
+            if self._queued_pieces and self._queued_pieces + pieces > self._max_queued_pieces:
+                raise Overloaded(f"Too busy: {self._queued_sentences()} sentences are waiting")
             now = time.monotonic()
-            if self._queue or any(self._in_flight):
-                self._company_until = now + COMPANY_SECONDS
-            self._requests += 1
             pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
             jobs = [
                 Job(
@@ -119,87 +117,75 @@ class Engine:
                     Future(),
                     Waiting(now, len(source), config.beam_size),
                     now + position * pace_seconds,
-                    self._requests,
+                    Lane.FOREGROUND if so_far <= self._policy.foreground_pieces else Lane.BACKGROUND,
                 )
-                for position, (source, held) in enumerate(zip(sources, constraints or [()] * len(sources), strict=True))
+                for position, (source, held, so_far) in enumerate(
+                    zip(sources, constraints or [()] * len(sources), accumulate(map(len, sources)), strict=True)
+                )
             ]
             for job in jobs:
-                insort(self._queue, job, key=lambda job: job.turn)
+                insort(self._queues[job.lane], job, key=lambda job: job.turn)
             self._queued_pieces += pieces
             self._changed.notify_all()
         return [job.future for job in jobs]
 
+    def _queued_sentences(self) -> int:
+        return sum(map(len, self._queues.values()))
+
     def _run(self, index: int) -> None:
         _name_thread("engine")
         torch.set_num_threads(self._for_each)  # in this thread, as OpenMP keeps the number for each thread
-        worker = Worker(self.metrics)
-        while (joining := self._next(index, worker)) is not None:
+        lanes = Lanes(self.metrics)
+        while (turn := self._next(index, lanes)) is not None:
             self._busy_since[index] = time.monotonic()
             before = time.thread_time()
-            worker.advance(joining)
+            lanes.advance(turn)
             self.metrics.engine_cpu_seconds.inc(time.thread_time() - before)
-            self._sentence_seconds[index] = worker.sentence_seconds
+            self._sentence_seconds[index] = lanes.sentence_seconds
 
-    def _next(self, index: int, worker: Worker) -> list[Job] | None:
-        """Return who joins the worker's next step, having waited for work if it has none; None when all is done."""
+    def _next(self, index: int, lanes: Lanes) -> Turn | None:
+        """Return the thread's next step, having waited for work if there is none; None when all is done."""
         with self._changed:
             while True:
-                load = worker.load
-                self._in_flight[index] = load.sentences
-                joining = self._take(worker, load)
-                if joining or load.sentences:
-                    self._in_flight[index] += len(joining)
-                    return joining
-                if self._closing and not self._queue:
+                for lane, worker in lanes.workers.items():
+                    self._in_flight[lane][index] = worker.load.sentences
+                if turn := lanes.next(self._take):
+                    self._in_flight[turn.lane][index] += len(turn.joining)
+                    return turn
+                if self._closing and not self._queued_pieces:
                     return None
                 self._busy_since[index] = None
                 self._changed.wait(self._window_left())
 
     def _window_left(self) -> float | None:
-        """Return for how long the policy holds back the first of the queue; None when only a change lets anybody in."""
-        if not self._queue or not self._policy.window_seconds:
+        """Return for how long the policy holds back who waits; None when only a change lets anybody in."""
+        came_at = [queue[0].waiting.came_at for queue in self._queues.values() if queue]
+        if not came_at or not self._policy.window_seconds:
             return None
-        return max(0.0, self._queue[0].waiting.came_at + self._policy.window_seconds - time.monotonic())
+        return max(0.0, min(came_at) + self._policy.window_seconds - time.monotonic())
 
-    def _take(self, worker: Worker, load: Load) -> list[Job]:
-        """Take from the queue whom the policy lets in, at most so many that every worker gets an equal part."""
-        if not self._queue:
+    def _take(self, lane: Lane, worker: Worker) -> list[Job]:
+        """Take from a lane's queue whom the policy lets in, at most so many that every thread gets an equal part."""
+        queue = self._queues[lane]
+        if not queue:
             return []
         limits = worker.limits(self._limits)
-        eligible = self._eligible(worker, limits.sentences + 1)
-        if any(job.future.cancelled() for job in eligible):
+        if any(job.future.cancelled() for job in queue[: limits.sentences + 1]):
             self._forget_cancelled()
-            eligible = self._eligible(worker, limits.sentences + 1)
-        waiting = [job.waiting for job in eligible]
+            queue = self._queues[lane]
+        load = worker.load
+        waiting = [job.waiting for job in queue[: limits.sentences + 1]]
         count = self._policy.admits(waiting, load, limits, worker.joins, time.monotonic())
-        part = -(-(len(self._queue) + sum(self._in_flight)) // len(self._threads))
-        joining = eligible[: min(count, max(0, part - load.sentences))]
-        for job in joining:
-            self._queue.remove(job)
-            self._queued_pieces -= job.waiting.source_pieces
+        part = -(-(len(queue) + sum(self._in_flight[lane])) // len(self._threads))
+        count = min(count, max(0, part - load.sentences))
+        joining, self._queues[lane] = queue[:count], queue[count:]
+        self._queued_pieces -= sum(job.waiting.source_pieces for job in joining)
         return joining
 
-    def _eligible(self, worker: Worker, most: int) -> list[Job]:
-        """Return the first of the queue, by turn, whose requests do not have their share of the worker yet.
-
-        A request that is alone may have all of it.
-        """
-        if time.monotonic() >= self._company_until:
-            return self._queue[:most]
-        share = max(1.0, self._policy.request_share * self._limits.sentences)
-        of_request = worker.sentences_of_requests()
-        eligible: list[Job] = []
-        for job in self._queue:
-            of_request[job.request] += 1
-            if of_request[job.request] <= share:
-                eligible.append(job)
-                if len(eligible) == most:
-                    break
-        return eligible
-
     def _forget_cancelled(self) -> None:
-        self._queue = [job for job in self._queue if not job.future.cancelled()]
-        self._queued_pieces = sum(job.waiting.source_pieces for job in self._queue)
+        for lane, queue in self._queues.items():
+            self._queues[lane] = [job for job in queue if not job.future.cancelled()]
+        self._queued_pieces = sum(job.waiting.source_pieces for queue in self._queues.values() for job in queue)
 
 
 def _name_thread(name: str) -> None:
@@ -213,7 +199,8 @@ def make_engine(settings: Settings, metrics: Metrics) -> Engine:
     is_gpu = choose_device(settings).type == "cuda"
     usual = GPU_LIMITS if is_gpu else CPU_LIMITS
     policies: dict[str, Policy] = {
-        "in-flight": InFlight(),
+        # On a GPU a step takes about as long for one as for many, so that two batches would take twice as long as one.
+        "in-flight": InFlight(math.inf if is_gpu else FOREGROUND_PIECES),
         "static-10ms": Static(window_seconds=0.010),
         "static": Static(),
         "one-by-one": OneByOne(),

@@ -1,8 +1,7 @@
-"""What one engine thread decodes: a batch for each bundle, in which sentences join and leave between steps."""
+"""What a thread decodes in one lane: a batch for each bundle, in which sentences join and leave between steps."""
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 from model.bundle import Bundle
 from model.hypothesis import Hypothesis
 from model.search import Batch, BeamSearch, Sentence
-from service.admission import Joins, Load, Waiting
+from service.admission import Joins, Lane, Load, Waiting
 from service.errors import DecodingFailed
 from service.metrics import Metrics
 
@@ -30,8 +29,7 @@ class Job(NamedTuple):
     future: Future[list[Hypothesis]]
     waiting: Waiting
     turn: float
-    request: int
-    """The same number for all sentences of one request."""
+    lane: Lane
 
 
 class _Admitted(NamedTuple):
@@ -67,10 +65,6 @@ class Worker:
         jobs = [one.job.waiting for decoding in self._decoding.values() for one in decoding.jobs.values()]
         longest = max((job.source_pieces for job in jobs), default=0)
         return Load(len(jobs), sum(job.beam_size for job in jobs), len(jobs) * longest)
-
-    def sentences_of_requests(self) -> Counter[int]:
-        """Return how many sentences of each request are being decoded."""
-        return Counter(one.job.request for decoding in self._decoding.values() for one in decoding.jobs.values())
 
     def limits(self, limits: Load) -> Load:
         """Return the limits, or less of them for a while after a failure."""

@@ -1,5 +1,6 @@
 """An engine for tests: what is decoded with whom does not hang on the clock."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -21,9 +22,9 @@ class Eager:
 
     window_seconds = 0.0
 
-    def __init__(self, pace: float = 0.0, request_share: float = 1.0) -> None:
+    def __init__(self, pace: float = 0.0, foreground_pieces: float = math.inf) -> None:
         self.pace = pace
-        self.request_share = request_share
+        self.foreground_pieces = foreground_pieces
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         del joins, now

@@ -1,17 +1,21 @@
+import math
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model.bundle import Bundle
+from model.hypothesis import Hypothesis
+from model.search import Sentence
 from service import engine as engine_module
 from service.admission import InFlight, Load, OneByOne, Policy, Static
-from service.engine import CPU_LIMITS, GPU_LIMITS, Engine, make_engine
+from service.engine import CPU_LIMITS, FOREGROUND_PIECES, GPU_LIMITS, Engine, make_engine
 from service.errors import NotReady, Overloaded
 from service.metrics import Metrics
 from service.settings import Threads
 from tests.service.engines import CONFIG, Eager, answers, keep_busy, new_engine, sample
-from tests.service.fakes import GatedSearch, fake_bundle, wait_until
+from tests.service.fakes import GatedSearch, backwards, fake_bundle, wait_until
 from tests.service.live import local_settings
 
 # Turns
@@ -52,56 +56,72 @@ def test_documents_take_turns() -> None:
     assert found == [[1, 0], [2, 0], [1, 1], [2, 1], [1, 2], [2, 2], [1, 3], [1, 4]]
 
 
-@pytest.mark.parametrize(("request_share", "expected"), [(0.5, [[1, 0], [1, 1], [3]]), (1.0, DOCUMENT[:4])])
-def test_a_document_has_no_more_than_its_share_of_what_is_decoded(
-    request_share: float, expected: list[list[int]]
+# Lanes
+
+
+@pytest.mark.parametrize(
+    ("foreground_pieces", "together"),
+    [
+        (math.inf, [[*DOCUMENT, [3]]]),
+        (4, [[*DOCUMENT[:2], [3]], DOCUMENT[2:]]),
+        (3.9, [[*DOCUMENT[:1], [3]], DOCUMENT[1:]]),
+        (0, [[*DOCUMENT, [3]]]),
+    ],
+)
+def test_so_many_pieces_of_each_request_are_decoded_apart_from_the_rest_of_it(
+    foreground_pieces: float, together: list[list[list[int]]]
 ) -> None:
     search = GatedSearch()
+    engine = new_engine(policy=Eager(foreground_pieces=foreground_pieces))
     bundle = fake_bundle(search)
-    engine = new_engine(policy=Eager(request_share=request_share), sentences=4)
-    search.gate.clear()
     futures = engine.submit(bundle, DOCUMENT, CONFIG) + engine.submit(bundle, [[3]], CONFIG)
     engine.start()
-    search.wait_for_steps(1)
-    assert search.sources == expected
-    search.gate.set()
-    engine.close()
     assert answers(futures) == [source[::-1] for source in [*DOCUMENT, [3]]]
-
-
-def test_the_smallest_share_is_a_sentence_of_each_worker() -> None:
-    search = GatedSearch()
-    bundle = fake_bundle(search)
-    engine = new_engine(policy=Eager(request_share=0.01), workers=2)
-    search.gate.clear()
-    futures = engine.submit(bundle, DOCUMENT, CONFIG) + engine.submit(bundle, [], CONFIG)
-    engine.start()
-    search.wait_for_steps(2)
-    assert sorted(search.sources) == DOCUMENT[:2]
-    search.gate.set()
-    assert answers(futures) == [source[::-1] for source in DOCUMENT]
+    assert search.admissions == together
     engine.close()
 
 
-@pytest.mark.parametrize(("company_seconds", "expected"), [(1e9, DOCUMENT[:2]), (0.0, DOCUMENT[:4])])
-def test_a_document_that_is_alone_has_more_than_its_share_unless_others_met_of_late(
-    company_seconds: float, expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine_module, "COMPANY_SECONDS", company_seconds)
+def test_a_document_goes_on_while_short_requests_never_cease() -> None:
     search = GatedSearch()
     bundle = fake_bundle(search)
-    engine = new_engine(policy=Eager(request_share=0.5), sentences=4)
-    met = engine.submit(bundle, [[0]], CONFIG) + engine.submit(bundle, [[0]], CONFIG)
+    engine = new_engine(policy=Eager(foreground_pieces=2))
+    short: list[Future[list[Hypothesis]]] = []
+
+    def another(sentence: Sentence) -> list[Hypothesis]:
+        if len(sentence.source) == 1 and not document[0].done():  # whoever is answered comes again
+            short.extend(engine.submit(bundle, [[3]], CONFIG))
+        return backwards(sentence)
+
+    search.answer = another
+    document = engine.submit(bundle, [[1] * 10], CONFIG)
+    short += engine.submit(bundle, [[3]], CONFIG)
     engine.start()
-    answers(met)
-    wait_until(lambda: engine.stalled_seconds() == 0)
-    search.gate.clear()
-    futures = engine.submit(bundle, DOCUMENT, CONFIG)
-    search.wait_for_steps(2)
-    assert search.sources[2:] == expected
-    search.gate.set()
-    assert answers(futures) == [source[::-1] for source in DOCUMENT]
+    assert answers(document) == [[1] * 10]
     engine.close()
+    assert len(short) > 1
+
+
+def test_the_limits_hold_for_each_lane() -> None:
+    search = GatedSearch()
+    bundle = fake_bundle(search)
+    engine = new_engine(policy=Eager(foreground_pieces=2), sentences=2)
+    futures = engine.submit(bundle, DOCUMENT, CONFIG) + engine.submit(bundle, [[3], [4]], CONFIG)
+    engine.start()
+    answers(futures)
+    engine.close()
+    assert max(map(len, search.steps)) == 2
+    assert search.admissions[0] == [[1, 0], [3]]
+
+
+def test_closing_finishes_both_lanes() -> None:
+    search = GatedSearch()
+    engine = new_engine(policy=Eager(foreground_pieces=2), workers=2, sentences=1)
+    futures = engine.submit(fake_bundle(search), DOCUMENT, CONFIG)
+    assert sample(engine, "queued_sentences") == 5
+    engine.start()
+    engine.close()
+    assert [future.done() for future in futures] == [True] * 5
+    assert sample(engine, "queued_sentences") == sample(engine, "sentences_in_flight") == 0
 
 
 # The queue's limit
@@ -230,6 +250,21 @@ def test_the_policy_is_that_of_the_settings(
 ) -> None:
     made = made_with(monkeypatch, policy=name)["policy"]
     assert (type(made), made.window_seconds) == (policy, window_seconds)
+
+
+@pytest.mark.parametrize(
+    ("device", "policy", "foreground_pieces"),
+    [
+        ("cpu", "in-flight", FOREGROUND_PIECES),
+        ("cuda", "in-flight", math.inf),  # a step costs the same for all that there are
+        ("cpu", "static", math.inf),
+        ("cpu", "one-by-one", math.inf),
+    ],
+)
+def test_only_in_flight_on_a_cpu_has_a_background(
+    device: str, policy: str, foreground_pieces: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made_with(monkeypatch, device=device, policy=policy)["policy"].foreground_pieces == foreground_pieces
 
 
 def test_the_limits_are_those_of_the_settings_or_else_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

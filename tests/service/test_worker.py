@@ -13,7 +13,7 @@ from model.config import DecodingConfig
 from model.hypothesis import Hypothesis
 from model.search import BeamSearch, Sentence
 from service import worker as worker_module
-from service.admission import Load, Waiting
+from service.admission import Lane, Load, Waiting
 from service.errors import DecodingFailed
 from service.metrics import Metrics
 from service.worker import RECOVERY_SECONDS, Job, Worker
@@ -52,7 +52,7 @@ def worker(metrics: Metrics) -> Worker:
 
 def job(bundle: Bundle, source: Sequence[int], *, beam_size: int = 1, came_at: float = 0.0) -> Job:
     sentence = Sentence(source, DecodingConfig(beam_size=beam_size))
-    return Job(bundle, sentence, Future(), Waiting(came_at, len(source), beam_size), came_at, 1)
+    return Job(bundle, sentence, Future(), Waiting(came_at, len(source), beam_size), came_at, Lane.FOREGROUND)
 
 
 def answer_of(one: Job) -> list[int]:

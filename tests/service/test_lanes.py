@@ -1,0 +1,125 @@
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from types import SimpleNamespace
+
+import pytest
+
+from model.bundle import Bundle
+from model.config import DecodingConfig
+from model.search import Sentence
+from service import lanes as lanes_module
+from service.admission import Lane, Waiting
+from service.lanes import WEIGHTS, Lanes, Turn
+from service.metrics import Metrics
+from service.worker import Job, Worker
+from tests.service.fakes import GatedSearch, fake_bundle
+
+AGES = 100_000  # steps of a sentence that does not end in a test
+
+
+@pytest.fixture
+def seconds_of(monkeypatch: pytest.MonkeyPatch) -> dict[Lane, float]:
+    """Return how long a step of each lane takes, on a clock that only they move."""
+    now = [0.0]
+    seconds = {Lane.FOREGROUND: 1.0, Lane.BACKGROUND: 1.0}
+    advance = Worker.advance
+
+    def advance_and_move(worker: Worker, joining: Sequence[Job]) -> None:
+        advance(worker, joining)
+        now[0] += seconds[lane_of[id(worker)]]
+
+    lane_of: dict[int, Lane] = {}
+    init = Lanes.__init__
+
+    def init_and_note(lanes: Lanes, metrics: Metrics) -> None:
+        init(lanes, metrics)
+        lane_of.update({id(worker): lane for lane, worker in lanes.workers.items()})
+
+    monkeypatch.setattr(Worker, "advance", advance_and_move)
+    monkeypatch.setattr(Lanes, "__init__", init_and_note)
+    monkeypatch.setattr(lanes_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return seconds
+
+
+@pytest.fixture
+def bundle() -> Bundle:
+    return fake_bundle(GatedSearch())
+
+
+def job(bundle: Bundle, lane: Lane, steps: int) -> Job:
+    sentence = Sentence([1] * steps, DecodingConfig(beam_size=1))
+    return Job(bundle, sentence, Future(), Waiting(0.0, steps, 1), 0.0, lane)
+
+
+def from_queue(queue: list[Job]) -> Callable[[Lane, Worker], list[Job]]:
+    """Let in all of a lane who are in the queue."""
+
+    def take(lane: Lane, _: Worker) -> list[Job]:
+        joining = [one for one in queue if one.lane == lane]
+        queue[:] = [one for one in queue if one.lane != lane]
+        return joining
+
+    return take
+
+
+def turns(lanes: Lanes, queue: list[Job], count: int) -> list[Lane]:
+    """Take so many steps, and return of which lanes they were."""
+    taken = []
+    for _ in range(count):
+        turn = lanes.next(from_queue(queue))
+        assert turn is not None
+        lanes.advance(turn)
+        taken.append(turn.lane)
+    return taken
+
+
+def test_without_work_it_is_nobody_s_turn() -> None:
+    assert Lanes(Metrics()).next(lambda *_: []) is None
+
+
+def test_who_is_let_in_joins_the_lane_s_next_step(bundle: Bundle) -> None:
+    lanes, queue = Lanes(Metrics()), [job(bundle, Lane.BACKGROUND, 2), job(bundle, Lane.BACKGROUND, 3)]
+    expected = list(queue)
+    assert lanes.next(from_queue(queue)) == Turn(Lane.BACKGROUND, expected)
+    lanes.advance(Turn(Lane.BACKGROUND, expected))
+    assert (lanes.sentences, lanes.workers[Lane.FOREGROUND].load.sentences) == (2, 0)
+
+
+@pytest.mark.parametrize("alone", list(Lane))
+def test_a_lane_that_is_alone_has_every_step(alone: Lane, bundle: Bundle, seconds_of: dict[Lane, float]) -> None:
+    del seconds_of
+    assert turns(Lanes(Metrics()), [job(bundle, alone, AGES)], 20) == [alone] * 20
+
+
+@pytest.mark.parametrize("background_seconds", [0.5, 1.0, 4.0])
+def test_two_lanes_share_the_time_by_their_weights_whatever_their_steps_take(
+    background_seconds: float, bundle: Bundle, seconds_of: dict[Lane, float]
+) -> None:
+    seconds_of[Lane.BACKGROUND] = background_seconds
+    taken = turns(Lanes(Metrics()), [job(bundle, lane, AGES) for lane in Lane], 4000)
+    spent = {lane: taken.count(lane) * seconds_of[lane] for lane in Lane}
+    ratio = WEIGHTS[Lane.FOREGROUND] / WEIGHTS[Lane.BACKGROUND]
+    assert spent[Lane.FOREGROUND] / spent[Lane.BACKGROUND] == pytest.approx(ratio, rel=0.01)
+
+
+@pytest.mark.parametrize("first", list(Lane))
+def test_a_lane_that_had_no_work_has_no_claim_from_that_time(
+    first: Lane, bundle: Bundle, seconds_of: dict[Lane, float]
+) -> None:
+    del seconds_of
+    lanes = Lanes(Metrics())
+    turns(lanes, [job(bundle, first, AGES)], 1000)
+    (other,) = set(Lane) - {first}
+    taken = turns(lanes, [job(bundle, other, AGES)], 40)
+    assert taken.count(Lane.FOREGROUND) == pytest.approx(30, abs=3)
+
+
+def test_who_comes_to_the_foreground_is_next_after_at_most_one_step_of_the_background(
+    bundle: Bundle, seconds_of: dict[Lane, float]
+) -> None:
+    del seconds_of
+    lanes = Lanes(Metrics())
+    turns(lanes, [job(bundle, Lane.BACKGROUND, AGES)], 1000)
+    for _ in range(5):
+        assert Lane.FOREGROUND in turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 2)
+        turns(lanes, [], 7)
