@@ -85,6 +85,13 @@ def room_for_sigmoid(like: Tensor, directions: int, rows: int, size: int) -> Ten
     return like.new_empty(directions, rows, size + gap)[..., :size]
 
 
+def sigmoid_of_rows(inputs: Tensor) -> Tensor:
+    """Return the sigmoid of inputs (R, N), which may be written over, with the same bits for a row as above."""
+    if inputs.size(-1) % 32 == 0:
+        return inputs.sigmoid_()
+    return torch.sigmoid(inputs, out=room_for_sigmoid(inputs, 1, inputs.size(0), inputs.size(1))[0])
+
+
 def release(weight: Tensor) -> None:
     """Free the memory of a weight that is packed, for good."""
     weight.set_()  # type: ignore[call-overload]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import NetworkConfig
-from model.int8 import Int8Product, Linear, Packed, of_hidden, release, room_for_sigmoid
+from model.int8 import Int8Product, Linear, Packed, of_hidden, release, room_for_sigmoid, sigmoid_of_rows
 
 
 class RNNLayer(nn.Module):
@@ -172,6 +172,8 @@ class LSTMLayer(nn.Module):
 
     def forward(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Run over all positions: inputs (B, T, I) and state (B, Z) → outputs (B, T, H) and state (B, Z)."""
+        if self.is_quantized() and inputs.size(1) == 1:
+            return self._step_in_int8(inputs, state)
         if self.is_quantized():
             of_inputs = [self.int8_inputs(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])]
             outputs, last = self.in_int8(of_inputs, [self.int8_hidden.weights()], state.unsqueeze(0))
@@ -191,6 +193,15 @@ class LSTMLayer(nn.Module):
             return h.unsqueeze(1), torch.cat((h, c), dim=-1)
         outputs, (h, c) = self.lstm(inputs, (h.unsqueeze(0).contiguous(), c.unsqueeze(0).contiguous()))
         return outputs, torch.cat((h, c), dim=-1).squeeze(0)
+
+    def _step_in_int8(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Do what ``in_int8`` does, for one position, without making room for others."""
+        h, c = state.chunk(2, dim=-1)
+        gates = self.int8_inputs(inputs.squeeze(1)).add_(self.int8_hidden(h))
+        i, f, g, o = sigmoid_of_rows(gates).chunk(4, dim=-1)
+        c = torch.addcmul(i, f, c).addcmul_(i, g, value=-2.0)
+        h = torch.addcmul(o, o, sigmoid_of_rows(c * -2.0), value=-2.0)
+        return h.unsqueeze(1), torch.cat((h, c), dim=-1)
 
     def in_int8(self, of_inputs: list[Tensor], hidden: list[Packed], state: Tensor) -> tuple[Tensor, Tensor]:
         """Run in as many directions D as there are ``of_inputs`` (B, T, 4H) from state (D, B, Z).
