@@ -117,7 +117,8 @@ class Batch:
             self._trellis.push(layer)
         if limits.want_weights:
             self._trellis.attach(weights)
-        self._extend(*self._download(values, pieces), width)
+        found, found_pieces = self._download(values, pieces)
+        self._extend(found, found_pieces, width)
         return self._retire()
 
     def _upload(self, *arrays: Integers) -> Tensor:
@@ -188,7 +189,9 @@ class Batch:
             for index, rank in np.argwhere(has_ended):
                 row = int(row_at[index, order[index, rank] // totals.shape[1]])
                 self._end(self._slots[index], Node(now, row), float(best[index, rank]))
-            self._limits = limits.after_ends([(i, self._slots[i]) for i in np.flatnonzero(has_ended.any(axis=1))])
+            self._limits = limits.after_ends(
+                [(i, self._slots[i]) for i in np.flatnonzero(has_ended.any(axis=1)).tolist()]
+            )
             is_live &= best > self._limits.to_exceed
 
         slots, ranks = np.nonzero(is_live)
