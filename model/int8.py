@@ -16,6 +16,8 @@ from typing import Final, Optional
 import torch
 from torch import Tensor, nn
 
+Packed = torch.classes.quantized.LinearPackedParamsBase  # a matrix as FBGEMM reads it, and its bias
+
 
 class Int8Product(nn.Module):
     """``x W^T + b`` with one scale for each output of W; nothing until ``pack`` gives it W."""
@@ -25,7 +27,7 @@ class Int8Product(nn.Module):
     ZERO_POINT: Final[int] = 128  # inputs are stored unsigned
 
     # TorchScript has to know the type; it is none that | takes, nor one that mypy knows.
-    packed: Optional[torch.classes.quantized.LinearPackedParamsBase]  # type: ignore[name-defined]  # noqa: UP045
+    packed: Optional[Packed]  # type: ignore[valid-type]  # noqa: UP045
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,14 +46,24 @@ class Int8Product(nn.Module):
         """Say whether ``pack`` has been called."""
         return self.packed is not None
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Multiply inputs (R, I), float32 → (R, O), float32."""
+    def weights(self) -> Packed:  # type: ignore[valid-type]
+        """Return what ``pack`` made."""
         packed = self.packed
         assert packed is not None
+        return packed
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Multiply inputs (R, I), float32 → (R, O), float32."""
         product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-            inputs, self.scale, self.ZERO_POINT, packed
+            inputs, self.scale, self.ZERO_POINT, self.weights()
         )
         return product
+
+
+def of_hidden(h: Tensor, weights: Packed) -> Tensor:  # type: ignore[valid-type]
+    """Return what Int8Product gives for h (R, I), whose bound is 1, as a loop over positions asks for it: (R, O)."""
+    product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(h, 1.0 / 127, 128, weights)
+    return product
 
 
 def steady_sigmoid(inputs: Tensor) -> Tensor:
@@ -63,18 +75,21 @@ def steady_sigmoid(inputs: Tensor) -> Tensor:
     return torch.sigmoid(inputs.double()).float()
 
 
-def sigmoid_of_rows(inputs: Tensor) -> Tensor:
-    """Return the sigmoid of inputs (R, N), without a gradient, with the same bits for a row whatever the others are.
+def room_for_sigmoid(like: Tensor, directions: int, rows: int, size: int) -> Tensor:
+    """Return an empty tensor (D, R, N) in which ``sigmoid_`` gives a row the same bits whatever the others are.
 
     PyTorch runs through a whole tensor without gaps at once, and takes other code for what is left over of vectors at
     its end. With a gap behind each row it runs through them one by one; rows of whole vectors need none.
     """
-    size = inputs.size(-1)
-    if size % 32 == 0:  # two vectors of AVX-512, four of AVX2
-        return torch.sigmoid(inputs)
-    gapped = inputs.new_empty(inputs.size(0), size + 1)[:, :size]
-    torch.sigmoid(inputs, out=gapped)
-    return gapped
+    gap = 0 if size % 32 == 0 else 1  # 32 are two vectors of AVX-512, four of AVX2
+    return like.new_empty(directions, rows, size + gap)[..., :size]
+
+
+def sigmoid_of_rows(inputs: Tensor) -> Tensor:
+    """Return the sigmoid of inputs (R, N), which may be written over, with the same bits for a row as above."""
+    if inputs.size(-1) % 32 == 0:
+        return inputs.sigmoid_()
+    return torch.sigmoid(inputs, out=room_for_sigmoid(inputs, 1, inputs.size(0), inputs.size(1))[0])
 
 
 def release(weight: Tensor) -> None:

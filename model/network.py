@@ -63,7 +63,11 @@ class Seq2Seq(nn.Module):
         return self._logits(features, weights, source), weights
 
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Read source (B, S) with lengths (B) → memory (B, S, M) and the decoder's first state (B, Z)."""
+        """Read source (B, S) with lengths (B) → memory (B, S, M) and the decoder's first state (B, Z).
+
+        In int8, S of the memory is that of the longest."""
+        if self.int8_output.is_packed():  # its layers go from position to position, and are not slower at odd lengths
+            source = source[:, : int(lengths.max())]
         encoded = self.encoder(self._embed(source), lengths)
         total = (encoded * (source != self.PAD).unsqueeze(-1)).sum(dim=1)
         state = torch.tanh(self.bridge(total / lengths.unsqueeze(1)))

@@ -46,17 +46,17 @@ class Products(nn.Module):
     def values(self, values: Tensor) -> Tensor:
         """Return values (B, S, C) as ``read`` takes them."""
         if self.is_exact:
-            return torch.round(values * self.value_steps) / self.value_steps
+            return (values * self.value_steps).round_().div_(self.value_steps)
         return values
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return the products (B, Q, S) of queries (B, Q, H), which are at most 1, and keys (B, S, H)."""
         if self.is_exact:
-            queries = torch.round(queries * self.QUERY_STEPS) / self.QUERY_STEPS
+            queries = (queries * self.QUERY_STEPS).round_().div_(self.QUERY_STEPS)
         return torch.bmm(queries, keys.transpose(1, 2))
 
     def read(self, values: Tensor, weights: Tensor) -> Tensor:
         """Return the mean (B, Q, C) of values (B, S, C) by weights (B, Q, S)."""
         if self.is_exact:
-            weights = torch.round(weights * self.WEIGHT_STEPS) / self.WEIGHT_STEPS
+            weights = (weights * self.WEIGHT_STEPS).round_().div_(self.WEIGHT_STEPS)
         return torch.bmm(weights.to(values.dtype), values)

@@ -27,7 +27,7 @@ from model.slots import NO_ROWS, Limits, Rows, Slot
 from model.slots import Sentence as Sentence  # what whoever searches asks for
 from model.step import Network, Step
 from model.tokenizer import END, START
-from model.trellis import Floats, Integers, Layer, Node, Trellis
+from model.trellis import Integers, Layer, Node, Trellis
 
 SOURCE_MULTIPLE = 8  # lengths are rounded up to it: oneDNN keeps one primitive for each shape it meets
 MIN_PLACES = 4
@@ -105,19 +105,20 @@ class Batch:
         limits = self._limits = self._limits or Limits.of(self._slots)
         count = limits.most_room
         layer = Layer(rows.pieces, rows.parents(), rows.totals, None)
-        if limits.constrained or any(slot.is_guarded for slot in self._slots):
+        if limits.constrained or limits.are_guarded:
             log_probabilities, self._state, weights = self._step.advance(given, state, *self._pool.views(), width)
             self._trellis.push(layer)
             self._guard(log_probabilities)
-            found = self._step.candidates(log_probabilities, count)
+            values, pieces = self._step.candidates(log_probabilities, count)
             if limits.constrained:
-                found = self._with_wanted(*found, log_probabilities)
+                values, pieces = self._with_wanted(values, pieces, log_probabilities)
         else:
-            *found, self._state, weights = self._step(given, state, *self._pool.views(), width, count)
+            values, pieces, self._state, weights = self._step(given, state, *self._pool.views(), width, count)
             self._trellis.push(layer)
-        if any(slot.wants_weights for slot in self._slots):
+        if limits.want_weights:
             self._trellis.attach(weights)
-        self._extend(*self._as_candidates(*self._download(*found)))
+        found, found_pieces = self._download(values, pieces)
+        self._extend(found, found_pieces, width)
         return self._retire()
 
     def _upload(self, *arrays: Integers) -> Tensor:
@@ -147,35 +148,25 @@ class Batch:
                     needed = slot.constraints.wanted[rank] if slot.constraints else ()
                     log_probabilities[row, [piece for piece in repeated if piece not in needed]] = float("-inf")
 
-    def _with_wanted(
-        self, ends: Tensor, best: Tensor, best_pieces: Tensor, log_probabilities: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Add to the best pieces (R, C) of each row those that its constraints want."""
+    def _with_wanted(self, values: Tensor, pieces: Tensor, log_probabilities: Tensor) -> tuple[Tensor, Tensor]:
+        """Add to the candidates (R, C) of each row those that its constraints want."""
         assert self._limits is not None
         wanted = self._upload(*wanted_pieces(self._rows.slots, self._limits.constrained))  # (R, W)
-        values = torch.cat((best, log_probabilities.gather(1, wanted)), dim=1)
-        return ends, values, torch.cat((best_pieces, wanted), dim=1)
+        return torch.cat((values, log_probabilities.gather(1, wanted)), dim=1), torch.cat((pieces, wanted), dim=1)
 
-    def _as_candidates(
-        self, ends: NDArray[np.float32], best: NDArray[np.float32], best_pieces: Integers
-    ) -> tuple[Floats, Integers]:
-        """Return log-probabilities (R, C) and pieces (R, C) of the end and of each row's best pieces."""
-        values = np.empty((best.shape[0], best.shape[1] + 1))
-        values[:, 0], values[:, 1:] = ends, best
-        pieces = np.full(values.shape, END)
-        pieces[:, 1:] = best_pieces
-        return values, pieces
+    def _extend(self, values: NDArray[np.float32], pieces: Integers, width: int) -> None:
+        """Choose among the candidates (R, C), of which the first is the end: who ends, who lives on.
 
-    def _extend(self, values: Floats, pieces: Integers) -> None:
-        """Choose among the candidates (R, C): who ends, who lives on."""
+        No slot has more rows than ``width``.
+        """
         rows, limits = self._rows, self._limits
         assert limits is not None
         totals = rows.totals[:, np.newaxis] + values
-        length = self._trellis.steps - 1 - limits.started  # (B) pieces so far
-        if (is_short := length < limits.min_length).any():
-            totals[is_short[rows.slots], 0] = -np.inf
-        if (is_full := length >= limits.max_length).any():
-            totals[is_full[rows.slots], 1:] = -np.inf
+        now = self._trellis.steps - 1
+        if now < limits.all_may_end_from:
+            totals[(now < limits.may_end_from)[rows.slots], 0] = -np.inf
+        if now >= limits.some_must_end_from:
+            totals[(now >= limits.must_end_from)[rows.slots], 1:] = -np.inf
         for index, constraints in limits.constrained:
             mine, slot = rows.slots == index, self._slots[index]
             to_exceed, is_answered = limits.to_exceed[index, 0], bool(slot.ended)
@@ -183,7 +174,7 @@ class Batch:
 
         # As a rectangle of the candidates of each slot, best first. Whoever can no longer win, whatever comes, is not
         # chosen and so costs nobody a row; what is no number is not either.
-        row_at = np.zeros((len(self._slots), int(rows.ranks.max()) + 1), dtype=np.int64)
+        row_at = np.zeros((len(self._slots), width), dtype=np.int64)
         row_at[rows.slots, rows.ranks] = np.arange(len(rows.slots))
         grid = np.full((*row_at.shape, totals.shape[1]), -np.inf)
         grid[rows.slots, rows.ranks] = totals
@@ -197,8 +188,10 @@ class Batch:
         if has_ended.any():
             for index, rank in np.argwhere(has_ended):
                 row = int(row_at[index, order[index, rank] // totals.shape[1]])
-                self._end(self._slots[index], Node(self._trellis.steps - 1, row), float(best[index, rank]))
-            self._limits = Limits.of(self._slots)
+                self._end(self._slots[index], Node(now, row), float(best[index, rank]))
+            self._limits = limits.after_ends(
+                [(i, self._slots[i]) for i in np.flatnonzero(has_ended.any(axis=1)).tolist()]
+            )
             is_live &= best > self._limits.to_exceed
 
         slots, ranks = np.nonzero(is_live)
@@ -232,7 +225,6 @@ class Batch:
         done = [index for index in range(len(self._slots)) if index not in live]
         results = [(self._slots[index].ticket, self._ranked(self._slots[index])) for index in done]
         self._leave(done)
-        self._trellis.forget_before(min((slot.started for slot in self._slots), default=self._trellis.steps))
         return results
 
     def _ranked(self, slot: Slot) -> list[Hypothesis]:
@@ -264,6 +256,7 @@ class Batch:
         slots = moved[self._rows.slots]
         self._rows = self._rows._replace(slots=slots).only(slots >= 0)
         self._limits = None
+        self._trellis.forget_before(min((slot.started for slot in self._slots), default=self._trellis.steps))
 
 
 class BeamSearch:

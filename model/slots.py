@@ -65,33 +65,55 @@ class Slot:
             return float("-inf")
         return sorted((one.score for one in self.ended), reverse=True)[self.config.n_best - 1]
 
+    @property
+    def to_exceed(self) -> float:
+        """The log-probability below which nothing comes among the n best any more.
+
+        Log-probabilities only fall: the best score that comes of one is what it is now over the largest penalty.
+        """
+        return self.to_beat * self.best_penalty
+
 
 class Limits(NamedTuple):
-    """What the slots allow, an entry for each; made anew when one of them changes."""
+    """What the slots allow, an entry for each; made anew when one joins or leaves."""
 
-    started: Integers  # (B)
-    min_length: Integers  # (B)
-    max_length: Integers  # (B)
+    may_end_from: Integers  # (B) the step from which on a hypothesis may end
+    must_end_from: Integers  # (B)
     room: Integers  # (B, 1)
-    to_exceed: Floats  # (B, 1) the log-probability below which nothing comes among the n best any more
+    to_exceed: Floats  # (B, 1)
     threshold: Floats  # (B, 1)
     most_room: int
+    all_may_end_from: int
+    some_must_end_from: int
     constrained: list[tuple[int, Constraints]]  # with the number of the slot
+    are_guarded: bool  # any of them
+    want_weights: bool  # any of them
 
     @classmethod
     def of(cls, slots: Sequence[Slot]) -> "Limits":
         """Gather what each slot allows."""
+        may_end_from = [slot.started + slot.config.min_length for slot in slots]
+        must_end_from = [slot.started + slot.max_length for slot in slots]
         return cls(
-            started=np.array([slot.started for slot in slots]),
-            min_length=np.array([slot.config.min_length for slot in slots]),
-            max_length=np.array([slot.max_length for slot in slots]),
+            may_end_from=np.array(may_end_from),
+            must_end_from=np.array(must_end_from),
             room=np.array([[slot.room] for slot in slots]),
-            # Log-probabilities only fall: the best that comes of one is what it is now over the largest penalty.
-            to_exceed=np.array([[slot.to_beat * slot.best_penalty] for slot in slots]),
+            to_exceed=np.array([[slot.to_exceed] for slot in slots]),
             threshold=np.array([[slot.threshold] for slot in slots]),
             most_room=max(slot.room for slot in slots),
+            all_may_end_from=max(may_end_from),
+            some_must_end_from=min(must_end_from),
             constrained=[(i, slot.constraints) for i, slot in enumerate(slots) if slot.constraints],
+            are_guarded=any(slot.is_guarded for slot in slots),
+            want_weights=any(slot.wants_weights for slot in slots),
         )
+
+    def after_ends(self, ended: Sequence[tuple[int, Slot]]) -> "Limits":
+        """Return these after hypotheses have ended in slots, given with their numbers; changes the arrays."""
+        for index, slot in ended:
+            self.room[index] = slot.room
+            self.to_exceed[index] = slot.to_exceed
+        return self._replace(most_room=int(self.room.max()))
 
 
 class Rows(NamedTuple):

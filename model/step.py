@@ -59,11 +59,11 @@ class Step(nn.Module):
 
     def forward(
         self, rows: Tensor, state: Tensor, memory: Tensor, source: Tensor, width: int, count: int
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Advance rows; return what ``candidates`` finds, then the state and the weights of ``advance``."""
         log_probabilities, state, weights = self.advance(rows, state, memory, source, width)
-        ends, values, pieces = self.candidates(log_probabilities, count)
-        return ends, values, pieces, state, weights
+        values, pieces = self.candidates(log_probabilities, count)
+        return values, pieces, state, weights
 
     def advance(
         self, rows: Tensor, state: Tensor, memory: Tensor, source: Tensor, width: int
@@ -75,13 +75,16 @@ class Step(nn.Module):
         """
         state = state.index_select(0, rows[1])
         logits, state, weights = self.network.decode_step(rows[0], state, memory, source, rows[2], width)
-        return torch.log_softmax(logits.float(), dim=-1), state, weights
+        logits = logits.float()
+        # In place: at 160 rows each of them is 5 MB, and to write as much elsewhere takes longer than to compute it.
+        return torch.log_softmax(logits, dim=-1, out=logits), state, weights
 
-    def candidates(self, log_probabilities: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return of each row (R, V) the value of the end (R), its ``count`` best others and their pieces (R, C).
+    def candidates(self, log_probabilities: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Return of each row (R, V) the end and its ``count`` best others: values (R, 1 + C) and pieces (R, 1 + C).
 
         The special pieces are impossible from then on.
         """
-        ends = log_probabilities[:, self.END].clone()
+        ends = log_probabilities[:, self.END].unsqueeze(1).clone()
         values, pieces = top_pieces(log_probabilities.index_fill_(1, self.special, float("-inf")), count)
-        return ends, values, pieces
+        end_pieces = torch.full_like(pieces[:, :1], self.END)
+        return torch.cat((ends, values), dim=1), torch.cat((end_pieces, pieces), dim=1)

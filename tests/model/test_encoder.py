@@ -3,7 +3,14 @@ import torch
 from torch import Tensor, nn
 
 from model.config import NetworkConfig
-from model.encoder import MAX_POSITIONS, BidirectionalLayer, ConvolutionalLayer, Encoder, reverse_positions
+from model.encoder import (
+    MAX_POSITIONS,
+    BidirectionalLayer,
+    ConvolutionalLayer,
+    Encoder,
+    reordered,
+    reverse_positions,
+)
 from model.recurrent import LSTMLayer
 
 INPUT, HIDDEN = 5, 6
@@ -16,8 +23,9 @@ def _seeded() -> None:
 
 
 def test_positions_are_reversed_within_each_length_and_padding_stays() -> None:
-    reversed_ = reverse_positions(torch.tensor([4, 1, 3]), 4)
-    assert reversed_.tolist() == [[3, 2, 1, 0], [0, 1, 2, 3], [2, 1, 0, 3]]
+    sentences = torch.arange(12).view(3, 4, 1)
+    reversed_ = reordered(sentences, reverse_positions(torch.tensor([4, 1, 3]), 4))
+    assert reversed_.squeeze(-1).tolist() == [[3, 2, 1, 0], [4, 5, 6, 7], [10, 9, 8, 11]]
 
 
 def bidirectional_reference(layer: BidirectionalLayer) -> nn.LSTM:
