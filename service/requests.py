@@ -68,14 +68,15 @@ async def unless_client_leaves(request: Request, work: Coroutine[Any, Any, Resul
     """Do the work for a request whose body has been read; cancelled, with ClientDisconnect, when the client leaves."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnect(request))
+    leaving.add_done_callback(lambda _: working.cancel())
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            leaving.result()  # raises what is wrong with the rest of a body that no one read, as its size
-            raise ClientDisconnect
-        return working.result()
+        return await working
+    except asyncio.CancelledError:
+        if not leaving.done():
+            raise
+        leaving.result()  # raises what is wrong with the rest of a body that no one read, as its size
+        raise ClientDisconnect from None
     finally:
-        working.cancel()
         if not leaving.cancel():
             leaving.exception()  # or asyncio would complain that nobody asked for it
 
