@@ -20,7 +20,9 @@ Result = TypeVar("Result")
 
 async def read_body(request: Request, model: type[Body]) -> Body:
     """Read and validate the request; InvalidRequest names what is missing or wrong."""
-    fields = {**request.query_params, **await _fields(request)}
+    fields = await _fields(request)
+    if request.scope["query_string"]:
+        fields = {**request.query_params, **fields}
     try:
         return model.model_validate(fields)
     except ValidationError as error:
