@@ -107,6 +107,8 @@ class Masked(NamedTuple):
 def with_masks(sentence: str, masks: str) -> Masked:
     """Give the stand-ins of a sentence, no more than there are masks, to the network as masks."""
     stand_in_of = dict(zip(masks, stand_ins(sentence), strict=False))
+    if not stand_in_of:
+        return Masked(sentence, stand_in_of, masks)
     text = sentence.translate({ord(stand_in): mask for mask, stand_in in stand_in_of.items()})
     return Masked(text, stand_in_of, masks)
 

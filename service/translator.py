@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -160,14 +159,14 @@ def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> list[_Text]:
     masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
     limit = bundle.manifest.max_source_pieces
 
-    @cache  # a sentence is encoded to see whether it fits, and is then at hand
-    def read(sentence: str) -> tuple[Masked, list[int]]:
-        masked = with_masks(sentence, masks)
-        return masked, tokenizer.encode(masked.text)
+    read: dict[str, tuple[Masked, list[int]]] = {}  # each sentence has to be encoded to see whether it fits
 
     def fits(text: str) -> bool:
-        has_masks_enough = not masks or len(stand_ins(text)) <= len(masks)
-        return has_masks_enough and len(read(text.strip())[1]) <= limit
+        sentence = text.strip()
+        masked = with_masks(sentence, masks)
+        read[sentence] = masked, tokenizer.encode(masked.text)
+        has_masks_enough = not masks or len(stand_ins(sentence)) <= len(masks)
+        return has_masks_enough and len(read[sentence][1]) <= limit
 
     prepared = []
     for text in texts:
@@ -177,8 +176,8 @@ def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> list[_Text]:
             # A summary is of as much as the network can read, not of each sentence: a headline a line.
             parts = pack(document.sentences, fits)
             document = Document(parts, ["", *["\n"] * (len(parts) - 1), ""])
-        sentences = [read(sentence)[0] for sentence in document.sentences]
-        sources = [tokenizer.frame_source(read(sentence)[1], task) for sentence in document.sentences]
+        sentences = [read[sentence][0] for sentence in document.sentences]
+        sources = [tokenizer.frame_source(read[sentence][1], task) for sentence in document.sentences]
         prepared.append(_Text(protected, document, sentences, sources))
     return prepared
 

@@ -213,6 +213,18 @@ def test_sources_are_framed_for_the_task(translator: Translator, search: GatedSe
     assert search.admissions == [[bundle.tokenizer.encode_source("Abc.", TRANSLATE)]]
 
 
+def test_each_sentence_is_encoded_once(translator: Translator, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode, encoded = bundle.tokenizer.encode, []
+
+    def note(text: str) -> list[int]:
+        encoded.append(text)
+        return encode(text)
+
+    monkeypatch.setattr(bundle.tokenizer, "encode", note)
+    run(translator, TRANSLATE, ["Abc.  Def {x}.\nGhi."])
+    assert encoded == ["Abc.", f"Def {MASKS[0]}.", "Ghi."]
+
+
 def test_a_summary_is_of_as_much_as_the_network_reads(translator: Translator, search: GatedSearch) -> None:
     short, long = run(translator, SUMMARIZE, ["Abc.\n\nDef. 12. Ghi.", "Aaaaaaaa aa. Bbbbb. Cccccccc ccc.\n\nDdd."])
     assert (short.texts, len(short.sources)) == (["Abc. Def. Ghi."[::-1]], 1)
