@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from service.errors import install_error_handlers
 from service.metrics import Metrics
 from service.middleware import BodyLimit, Observe
-from service.routes import router
+from service.routes import router, work
 from service.settings import Settings
 from service.state import ServiceState
 
@@ -35,6 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = state
+    app.include_router(work)
     app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

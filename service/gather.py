@@ -1,42 +1,50 @@
-"""Many futures as one."""
+"""Many futures of other threads as one wait of the event loop."""
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from typing import TypeVar
 
-from model.hypothesis import Hypothesis
+Result = TypeVar("Result")
 
 
-def gather(futures: Sequence[Future[list[Hypothesis]]]) -> Future[list[list[Hypothesis]]]:
-    """Return one future for all results in order: it wakes who waits once, however many sentences there are.
+async def gather(futures: Sequence[Future[Result]]) -> list[Result]:
+    """Return all results in order; the event loop is woken once, however many there are.
 
     It fails with the first failure. What is still queued then, or when it is cancelled, is not decoded for nobody.
     """
-    gathered: Future[list[list[Hypothesis]]] = Future()
+    # Nothing here refers back to the futures: what is made for each request must not wait for the garbage collector.
+    loop = asyncio.get_running_loop()
+    settled: asyncio.Future[None] = loop.create_future()
     remaining = len(futures)
-    lock = threading.RLock()  # cancelling a future settles it in the same thread
+    lock = threading.Lock()
 
-    def settle(future: Future[list[Hypothesis]]) -> None:
+    def settle(error: BaseException | None) -> None:
+        if settled.done():
+            return
+        if error:
+            settled.set_exception(error)
+        else:
+            settled.set_result(None)
+
+    def count(future: Future[Result]) -> None:
         nonlocal remaining
         with lock:
             remaining -= 1
-            if gathered.done():
-                return
-            error = future.exception()
-            # Whoever waits may cancel at any moment, but not once it is running.
-            if (error or not remaining) and gathered.set_running_or_notify_cancel():
-                if error:
-                    gathered.set_exception(error)
-                else:
-                    gathered.set_result([f.result() for f in futures])
+            is_last = not remaining
+        if settled.done():  # nobody waits, and the loop may be closed
+            return
+        error = future.exception()
+        if error or is_last:
+            loop.call_soon_threadsafe(settle, error)
 
-    def cancel_the_rest(_: Future[list[list[Hypothesis]]]) -> None:
+    try:
+        for future in futures:
+            future.add_done_callback(count)
+        if futures:
+            await settled
+        return [future.result() for future in futures]
+    finally:
         for future in futures:
             future.cancel()
-
-    gathered.add_done_callback(cancel_the_rest)
-    if not futures:
-        gathered.set_result([])
-    for future in futures:
-        future.add_done_callback(settle)
-    return gathered

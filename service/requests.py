@@ -20,7 +20,9 @@ Result = TypeVar("Result")
 
 async def read_body(request: Request, model: type[Body]) -> Body:
     """Read and validate the request; InvalidRequest names what is missing or wrong."""
-    fields = {**request.query_params, **await _fields(request)}
+    fields = await _fields(request)
+    if request.scope["query_string"]:
+        fields = {**request.query_params, **fields}
     try:
         return model.model_validate(fields)
     except ValidationError as error:
@@ -68,14 +70,15 @@ async def unless_client_leaves(request: Request, work: Coroutine[Any, Any, Resul
     """Do the work for a request whose body has been read; cancelled, with ClientDisconnect, when the client leaves."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnect(request))
+    leaving.add_done_callback(lambda _: working.cancel())
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            leaving.result()  # raises what is wrong with the rest of a body that no one read, as its size
-            raise ClientDisconnect
-        return working.result()
+        return await working
+    except asyncio.CancelledError:
+        if not leaving.done():
+            raise
+        leaving.result()  # raises what is wrong with the rest of a body that no one read, as its size
+        raise ClientDisconnect from None
     finally:
-        working.cancel()
         if not leaving.cancel():
             leaving.exception()  # or asyncio would complain that nobody asked for it
 

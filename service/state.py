@@ -1,6 +1,7 @@
 """What one running service consists of, from its start to its end."""
 
 import asyncio
+import gc
 import logging
 
 from model.config import Task
@@ -42,6 +43,9 @@ class ServiceState:
         self.engine.start()
         self._translator = Translator(catalogue, self.engine)
         self._catalogue = catalogue
+        # What there is now stays. The garbage collector would go through all of it, hundreds of thousands of objects,
+        # again and again, for a tenth of a second each time.
+        gc.freeze()
 
     @property
     def catalogue(self) -> Catalogue:

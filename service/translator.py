@@ -72,7 +72,7 @@ class Translator:
                 prepared = await _aside(characters, lambda: _prepare(task, texts, bundle))
                 sources = [source for text in prepared for source in text.sources]
                 futures = self.engine.submit(bundle, sources, config, attention=options.attention)
-                hypotheses = await asyncio.wrap_future(gather(futures))
+                hypotheses = await gather(futures)
                 if broken := await _aside(characters, lambda: _broken(prepared, hypotheses, bundle)):
                     await self._mend(bundle, broken, hypotheses, config, options)
         except TimeoutError as error:
@@ -101,7 +101,7 @@ class Translator:
             )
         except (Overloaded, NotReady):  # an answer with the mask at its end is better than none
             return
-        mended = await asyncio.wrap_future(gather(futures))
+        mended = await gather(futures)
         for one, found in zip(broken, mended, strict=True):
             hypotheses[one.place] = found
 
@@ -112,6 +112,8 @@ async def _aside(characters: int, work: Callable[[], Result]) -> Result:
 
 
 def _configured(decoding: DecodingConfig, options: Options) -> DecodingConfig:
+    if not options.decoding and options.n_best == decoding.n_best:
+        return decoding
     fields = {**decoding.model_dump(), **options.decoding, "n_best": options.n_best}
     fields["beam_size"] = max(fields["beam_size"], options.n_best)
     if fields["min_length"] > fields["max_length"]:
@@ -157,9 +159,14 @@ def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> list[_Text]:
     masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
     limit = bundle.manifest.max_source_pieces
 
+    read: dict[str, tuple[Masked, list[int]]] = {}  # each sentence has to be encoded to see whether it fits
+
     def fits(text: str) -> bool:
-        has_masks_enough = not masks or len(stand_ins(text)) <= len(masks)
-        return has_masks_enough and len(tokenizer.encode(with_masks(text, masks).text)) <= limit
+        sentence = text.strip()
+        masked = with_masks(sentence, masks)
+        read[sentence] = masked, tokenizer.encode(masked.text)
+        has_masks_enough = not masks or len(stand_ins(sentence)) <= len(masks)
+        return has_masks_enough and len(read[sentence][1]) <= limit
 
     prepared = []
     for text in texts:
@@ -169,8 +176,8 @@ def _prepare(task: Task, texts: Sequence[str], bundle: Bundle) -> list[_Text]:
             # A summary is of as much as the network can read, not of each sentence: a headline a line.
             parts = pack(document.sentences, fits)
             document = Document(parts, ["", *["\n"] * (len(parts) - 1), ""])
-        sentences = [with_masks(sentence, masks) for sentence in document.sentences]
-        sources = [tokenizer.encode_source(sentence.text, task) for sentence in sentences]
+        sentences = [read[sentence][0] for sentence in document.sentences]
+        sources = [tokenizer.frame_source(read[sentence][1], task) for sentence in document.sentences]
         prepared.append(_Text(protected, document, sentences, sources))
     return prepared
 

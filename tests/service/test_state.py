@@ -1,4 +1,5 @@
 import asyncio
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def test_once_they_are_loaded_it_serves(state: ServiceState, monkeypatch: pytest
     assert state.why_not_ready is None
     (answer,) = asyncio.run(state.translator.run(next(iter(state.catalogue.serving)), ["Abc."]))
     assert answer.texts == [".cbA"]
+
+
+def test_the_garbage_collector_leaves_alone_what_was_loaded(
+    state: ServiceState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gc.unfreeze()
+    load(state, [ready("translate:de:en")], monkeypatch)
+    assert gc.get_freeze_count()
 
 
 def test_languages_are_those_of_translations_on_either_side(

@@ -213,6 +213,18 @@ def test_sources_are_framed_for_the_task(translator: Translator, search: GatedSe
     assert search.admissions == [[bundle.tokenizer.encode_source("Abc.", TRANSLATE)]]
 
 
+def test_each_sentence_is_encoded_once(translator: Translator, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode, encoded = bundle.tokenizer.encode, []
+
+    def note(text: str) -> list[int]:
+        encoded.append(text)
+        return encode(text)
+
+    monkeypatch.setattr(bundle.tokenizer, "encode", note)
+    run(translator, TRANSLATE, ["Abc.  Def {x}.\nGhi."])
+    assert encoded == ["Abc.", f"Def {MASKS[0]}.", "Ghi."]
+
+
 def test_a_summary_is_of_as_much_as_the_network_reads(translator: Translator, search: GatedSearch) -> None:
     short, long = run(translator, SUMMARIZE, ["Abc.\n\nDef. 12. Ghi.", "Aaaaaaaa aa. Bbbbb. Cccccccc ccc.\n\nDdd."])
     assert (short.texts, len(short.sources)) == (["Abc. Def. Ghi."[::-1]], 1)
@@ -435,7 +447,7 @@ def test_only_a_long_text_is_split_and_joined_in_a_thread(
 ) -> None:
     here = threading.current_thread()
     seen: list[bool] = []
-    for name in ("encode_source", "decode"):
+    for name in ("encode", "decode"):
         work = getattr(bundle.tokenizer, name)
 
         def note(*arguments: Any, work: Any = work) -> object:
@@ -447,7 +459,8 @@ def test_only_a_long_text_is_split_and_joined_in_a_thread(
     assert seen == [True, True]
     seen.clear()
     run(translator, TRANSLATE, ["Abc." + " " * INLINE_CHARACTERS])
-    assert seen == [False, False]
+    assert seen
+    assert not any(seen)
 
 
 @pytest.mark.parametrize("timeout_seconds", [None, 0.02])
@@ -455,14 +468,14 @@ def test_a_long_text_that_is_given_up_while_it_is_split_is_never_queued(
     timeout_seconds: float | None, translator: Translator, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     splitting, may_go_on, queued = threading.Event(), threading.Event(), []
-    encode_source = bundle.tokenizer.encode_source
+    encode = bundle.tokenizer.encode
 
-    def encode_slowly(text: str, task: Task) -> list[int]:
+    def encode_slowly(text: str) -> list[int]:
         splitting.set()
         assert may_go_on.wait(PATIENCE_SECONDS)
-        return encode_source(text, task)
+        return encode(text)
 
-    monkeypatch.setattr(bundle.tokenizer, "encode_source", encode_slowly)
+    monkeypatch.setattr(bundle.tokenizer, "encode", encode_slowly)
     monkeypatch.setattr(translator.engine, "submit", lambda *_, **__: queued.append(True))
 
     async def give_up() -> None:
