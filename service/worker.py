@@ -58,13 +58,8 @@ class Worker:
         """The cheapest admission of late, which is what it costs to stop for one at all, and when the last was."""
         self.sentence_seconds = 0.0
         """Moving mean of the work for a sentence."""
-
-    @property
-    def load(self) -> Load:
+        self.load = Load(0, 0, 0)
         """What is being decoded."""
-        jobs = [one.job.waiting for decoding in self._decoding.values() for one in decoding.jobs.values()]
-        longest = max((job.source_pieces for job in jobs), default=0)
-        return Load(len(jobs), sum(job.beam_size for job in jobs), len(jobs) * longest)
 
     def limits(self, limits: Load) -> Load:
         """Return the limits, or less of them for a while after a failure."""
@@ -88,11 +83,17 @@ class Worker:
             self._step(search)
             if search in self._decoding and not self._decoding[search].jobs:
                 del self._decoding[search]  # with all that its batch grew to, and the network if it is served no more
+        self.load = self._load()
         self._unanswered_seconds += time.monotonic() - started
         if ended := before - self.load.sentences:
             mean = self._unanswered_seconds / ended
             self.sentence_seconds += (mean - self.sentence_seconds) * MEAN_WEIGHT if self.sentence_seconds else mean
             self._unanswered_seconds = 0.0
+
+    def _load(self) -> Load:
+        jobs = [one.job.waiting for decoding in self._decoding.values() for one in decoding.jobs.values()]
+        longest = max((job.source_pieces for job in jobs), default=0)
+        return Load(len(jobs), sum(job.beam_size for job in jobs), len(jobs) * longest)
 
     def _drop_cancelled(self, search: BeamSearch) -> None:
         decoding = self._decoding[search]
