@@ -1,0 +1,155 @@
+"""Paragraphs that were wrapped at a column, as one line each, and back into lines.
+
+Mail and text files break lines where the next word no longer fits. To the reader such a break is a space; a break
+after a label, a verse or a heading is not. They are told apart by what a wrapping program does: of a wrapped
+paragraph, no line has room for the first word of the next.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from service.text import WITHOUT_SPACES
+
+MIN_WIDTH, MIN_WIDTH_WITHOUT_SPACES = 40, 20
+"""Nobody wraps at less; labels that are as long as this are rare."""
+
+_LINE = re.compile(
+    r"(?P<quote>(?:[ \t]*>)*[ \t]*)"  # as mail quotes
+    r"(?P<bullet>(?:[-*+•·‣–—]|\d{1,3}[.)]|[a-zA-Z][.)])[ \t]+)?"
+    r"(?P<core>.*?)"
+    r"(?P<end>[ \t]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])?)",
+    re.DOTALL,
+)
+_ENDS_A_SENTENCE = re.compile(r"[.!?…:;。！？：；][\"'»“”’)\]」』]*$")
+_SPACE = re.compile(r"\s+")
+_BREAK_WITHOUT_SPACES = re.compile(r"(?<=[^\sA-Za-z0-9(（「『《“])(?=[^\s，。！？；：、）」』》”,.!?;:)])|\s+")
+
+
+class Line(NamedTuple):
+    """One line: what stands before the text, the text, and what ends the line."""
+
+    quote: str
+    bullet: str
+    core: str
+    end: str
+
+
+class Wrap(NamedTuple):
+    """What the lines of one paragraph were like."""
+
+    before: list[str]
+    ends: list[str]
+    lengths: list[int]
+
+
+class Unwrapped(NamedTuple):
+    """A text each of whose paragraphs is one line, and for each line how it was wrapped; None where it was not."""
+
+    text: str
+    wraps: list[Wrap | None]
+
+    def rewrap(self, text: str, language: str) -> str:
+        """Wrap a text in ``language`` that has the same lines as ``self.text``; a paragraph has as many as it had.
+
+        It has fewer only where it has fewer words than it had lines.
+        """
+        lines = text.splitlines(keepends=True)
+        return "".join(
+            line if wrap is None else _wrapped(line, wrap, language)
+            for line, wrap in zip(lines, self.wraps, strict=True)
+        )
+
+
+def unwrap(text: str, language: str) -> Unwrapped:
+    """Join the lines of each wrapped paragraph of a text in ``language``."""
+    raw = text.splitlines(keepends=True)
+    lines = [Line(**found.groupdict(default="")) for line in raw if (found := _LINE.fullmatch(line))]
+    joined: list[str] = []
+    wraps: list[Wrap | None] = []
+    start = 0
+    while start < len(lines):
+        stop = _end_of_paragraph(lines, start)
+        if is_wrapped(lines[start:stop], language):
+            joined.append(_joined(lines[start:stop], language))
+            wraps.append(_wrap_of(lines[start:stop], language))
+        else:
+            joined += raw[start:stop]
+            wraps += [None] * (stop - start)
+        start = stop
+    return Unwrapped("".join(joined), wraps)
+
+
+def _end_of_paragraph(lines: Sequence[Line], start: int) -> int:
+    """Return where the lines end that could be one paragraph: the first may be indented otherwise than the rest."""
+    stop = start + 1
+    if not lines[start].core:
+        return stop
+    while stop < len(lines) and lines[stop].core and not lines[stop].bullet:
+        if lines[stop].quote.count(">") != lines[start].quote.count(">"):
+            break
+        if stop > start + 1 and lines[stop].quote != lines[stop - 1].quote:
+            break
+        stop += 1
+    return stop
+
+
+def is_wrapped(lines: Sequence[Line], language: str) -> bool:
+    """Say whether a program wrapped these lines: whether there is a width that explains every break."""
+    if len(lines) < 2:
+        return False
+    spaceless = _is_spaceless(language)
+    lengths = [len(line.quote + line.bullet + line.core) for line in lines]
+    if max(lengths) < (MIN_WIDTH_WITHOUT_SPACES if spaceless else MIN_WIDTH):
+        return False
+    next_words = [1 if spaceless else 1 + len(line.core.split(maxsplit=1)[0]) for line in lines[1:]]
+    needed = [length + word for length, word in zip(lengths, next_words, strict=False)]
+    if min(needed) <= max(lengths):
+        return False
+    # Two lines are always full if the first is the longer; a sentence that goes on tells a paragraph from a list.
+    return any(not _ENDS_A_SENTENCE.search(line.core) for line in lines[:-1])
+
+
+def _is_spaceless(language: str) -> bool:
+    return language.partition("-")[0] in WITHOUT_SPACES
+
+
+def _joined(lines: Sequence[Line], language: str) -> str:
+    first, last = lines[0], lines[-1]
+    space = "" if _is_spaceless(language) else " "
+    return first.quote + first.bullet + space.join(line.core for line in lines) + last.end
+
+
+def _wrap_of(lines: Sequence[Line], language: str) -> Wrap:
+    space = 0 if _is_spaceless(language) else 1
+    first, *others = lines
+    return Wrap(
+        # What stands before the first line is in the text, as a bullet may be translated.
+        before=["", *(line.quote for line in others)],
+        ends=[line.end for line in lines],
+        lengths=[len(first.quote + first.bullet + first.core), *(space + len(line.core) for line in others)],
+    )
+
+
+def _wrapped(line: str, wrap: Wrap, language: str) -> str:
+    """Break a line where its lines were, in proportion; only between words."""
+    text = line.removesuffix(wrap.ends[-1])
+    pattern = _BREAK_WITHOUT_SPACES if _is_spaceless(language) else _SPACE
+    breaks = [found.span() for found in pattern.finditer(text.rstrip()) if found.start() > 0]
+    total = sum(wrap.lengths)
+    chosen: list[tuple[int, int]] = []
+    first = 0
+    for wanted in (len(text) * length / total for length in accumulate(wrap.lengths[:-1])):
+        if first == len(breaks):
+            break
+        after = min(bisect_left(breaks, (wanted,), lo=first), len(breaks) - 1)
+        before = max(first, after - 1)
+        nearest = min(before, after, key=lambda at: abs(breaks[at][0] - wanted))
+        chosen.append(breaks[nearest])
+        first = nearest + 1
+    starts, stops = [0, *(stop for _, stop in chosen)], [*(start for start, _ in chosen), len(text)]
+    parts = [text[start:stop] for start, stop in zip(starts, stops, strict=True)]
+    ends = [*wrap.ends[: len(parts) - 1], wrap.ends[-1]]
+    return "".join(before + part + end for before, part, end in zip(wrap.before, parts, ends, strict=False))
