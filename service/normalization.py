@@ -1,0 +1,78 @@
+"""What is done to a sentence before a network reads it, and undone in what it writes.
+
+It stands between the cutting into sentences and the masks of spans: stand-ins (U+F0000 and after) pass untouched.
+
+1. What shows nothing is dropped: control characters, marks of direction, soft hyphens, characters of no width.
+2. Traditional Chinese becomes simplified, for a network of ``zh``.
+3. Wide letters and digits, narrow kana, ligatures and letters of formulas become the ordinary ones. Where they come
+   out again, wide ones are wide in Chinese, Japanese and Korean.
+4. Quotation marks, dashes, the ellipsis and wide punctuation that the network does not know become those that are
+   typed, and apostrophes always do. The output has quotation marks as its language has them where the input had any but
+   ``"`` or the network mixed both; and ``’``, dashes and ``…`` where the input had them.
+5. A sentence IN CAPITALS, or In Title Case, is read as sentences are written; the output is in capitals, or if it is
+   English, in title case. In other sentences long words in capitals that the network knows in small ones are read
+   small, as stress, which is lost; acronyms stay.
+
+Spaces of all kinds are one to the tokenizer, so nothing is done to them here.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import opencc
+
+from service.casing import Case, CountPieces, case_of, in_capitals, in_sentence_case, in_title_case, without_emphasis
+from service.typography import Typography, plain, restored, typography_of, without_invisible
+
+
+class Normalized(NamedTuple):
+    """A sentence as the network reads it, and how it was written."""
+
+    text: str
+    case: Case
+    typography: Typography
+
+    def restore(self, output: str, target: str) -> str:
+        """Write an output of the network, in the language ``target``, as the sentence was written."""
+        language = _base(target)
+        if self.case is Case.UPPER:
+            output = in_capitals(output, language)
+        elif self.case is Case.TITLE:
+            output = in_title_case(output, language)
+        return restored(output, language, self.typography)
+
+
+def for_network(sentence: str, source: str, count_pieces: CountPieces) -> Normalized:
+    """Write a sentence in the language ``source`` as the network knows it.
+
+    ``count_pieces`` says how many pieces of its vocabulary a text is.
+    """
+    language = _base(source)
+
+    @cache
+    def knows(character: str) -> bool:
+        return count_pieces(f"a{character}") <= count_pieces("a") + 1  # others are their bytes, each a piece
+
+    text = without_invisible(sentence)
+    if source == "zh":
+        text = simplified(text)
+    typography = typography_of(text)
+    text = plain(text, language, knows)
+    case = case_of(text, language, count_pieces)
+    write = without_emphasis if case is Case.SENTENCE else in_sentence_case
+    return Normalized(write(text, language, count_pieces), case, typography)
+
+
+def simplified(text: str) -> str:
+    """Return Chinese in simplified characters; what is in them already stays, so texts that mix both need no care."""
+    converted: str = _to_simplified().convert(text)
+    return converted
+
+
+@cache
+def _to_simplified() -> opencc.OpenCC:
+    return opencc.OpenCC("t2s")
+
+
+def _base(code: str) -> str:
+    return code.partition("-")[0]

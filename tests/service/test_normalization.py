@@ -1,0 +1,75 @@
+from random import Random
+
+import pytest
+
+from service.casing import Case
+from service.normalization import for_network, simplified
+
+KNOWN = ["he", "lives", "in", "Berlin", "with", "his", "dog", "here", "la", "maison", "dans", "les", "bois"]
+
+
+def count_pieces(text: str) -> int:
+    """Count as a tokenizer would that knows some words, and the bytes of ASCII."""
+    return sum(1 if word in KNOWN else len(word.encode()) for word in text.split())
+
+
+def test_ordinary_text_is_left_alone() -> None:
+    for text in ("He lives in Berlin with his dog.", 'She said "yes".', "it's 5 - 3...", "", "NATO"):
+        normalized = for_network(text, "en", count_pieces)
+        assert normalized.text == text
+        assert normalized.restore(text, "de") == text
+
+
+def test_what_is_shouted_is_read_as_a_sentence_and_shouted_back() -> None:
+    normalized = for_network("HE LIVES IN BERLIN.", "en", count_pieces)
+    assert normalized.text == "He lives in Berlin."
+    assert normalized.restore("Er wohnt in der Straße.", "de") == "ER WOHNT IN DER STRASSE."
+
+
+def test_a_heading_is_read_as_a_sentence_and_comes_back_as_headings_are() -> None:
+    normalized = for_network("La Maison Dans Les Bois", "fr", count_pieces)
+    assert (normalized.text, normalized.case) == ("La maison dans les bois", Case.TITLE)
+    assert normalized.restore("The house in the woods", "en") == "The House in the Woods"
+    assert normalized.restore("Das Haus im Wald", "de") == "Das Haus im Wald"
+
+
+def test_traditional_chinese_is_read_simplified_by_networks_of_that() -> None:
+    assert for_network("「這個軟體很乾淨。」", "zh", len).text == "“这个软体很干净。”"
+    assert for_network("這個软件", "zh", len).text == "这个软件"
+    assert for_network("這個", "zh-hant", len).text == for_network("這個", "ja", len).text == "這個"
+
+
+@pytest.mark.parametrize("text", ["乾坤", "他们在皇后后面。", "Python 语言", ""])
+def test_simplified_chinese_stays(text: str) -> None:
+    assert simplified(text) == text
+
+
+def test_wide_and_shouted_at_once() -> None:
+    normalized = for_network("ＨＥ ＬＩＶＥＳ ＨＥＲＥ！", "en", count_pieces)
+    assert normalized.text == "He lives here!"
+    assert normalized.restore("他住在 HERE", "zh") == "他住在 ＨＥＲＥ"
+
+
+def test_the_region_of_a_code_changes_nothing_but_for_chinese() -> None:
+    assert for_network("„Ja“", "de-at", count_pieces).text == '"Ja"'
+    assert for_network("„Ja“", "de", count_pieces).restore('"Sim"', "pt-br") == "«Sim»"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_any_text_the_stand_ins_come_through_in_their_order(seed: int) -> None:
+    random = Random(seed)
+    marks = [
+        *"aBC ÄßİıI.,'’\"“”„«»「」–—…-！，ＡｂﬁΣσς我這\0\u00ad\u200b\u200d\u202e\u0301ﾞｶⅧ𝐀 \t9",
+        "DAS IST ",
+        "The Old ",
+    ]
+    for _ in range(300):
+        stand_ins = [chr(0xF0000 + i) for i in range(random.randint(0, 3))]
+        parts = stand_ins + random.choices(marks, k=random.randint(0, 30))
+        random.shuffle(parts)
+        text = "".join(parts)
+        for source, target in (("de", "en"), ("en", "fr"), ("zh", "zh"), ("tr", "tr")):
+            normalized = for_network(text, source, count_pieces)
+            held = [character for character in text if character >= "\U000f0000"]
+            assert [c for c in normalized.text if c >= "\U000f0000"] == held
+            assert [c for c in normalized.restore(normalized.text, target) if c >= "\U000f0000"] == held
