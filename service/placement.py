@@ -11,8 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from service.alignment import Alignment, Range
-from service.blocks import Element
+from service.alignment import Alignment, Links, Range, align
+from service.blocks import Block, Element, write_block
+from service.spans import Protected
+from service.text import Document
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +25,26 @@ _MARK = -0.05
 """The gain of a punctuation mark, whose attention says little: it is in a run for the words on both of its sides."""
 _FAINT = 0.1
 """A word that attended less to an element is not of it: the network left its words out."""
+
+
+def write_translation(
+    block: Block,
+    protected: Protected,
+    document: Document,
+    sentences: Sequence[str],
+    language: str,
+    links: Sequence[Links],
+) -> str:
+    """Return the HTML of a block with sentences in ``language`` in the place of its own.
+
+    ``protected`` is of the block's text and ``document`` of the protected one; ``sentences`` still have stand-ins, and
+    ``links`` tell what their pieces attended to.
+    """
+    target = protected.restore(document.join(sentences, language))
+    if not block.elements:
+        return write_block(block, target, ())
+    alignment = align(protected, document, sentences, language, links)
+    return write_block(block, target, place_elements(block.elements, block.text, target, alignment))
 
 
 def place_elements(elements: Sequence[Element], source: str, target: str, alignment: Alignment) -> list[Range]:

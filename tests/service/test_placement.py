@@ -6,7 +6,7 @@ import pytest
 
 from service.alignment import Alignment, Links, align
 from service.blocks import split_html, write_block
-from service.placement import place_elements
+from service.placement import place_elements, write_translation
 from service.spans import protect
 from service.text import split_text
 from tests.service.test_alignment import echo_links
@@ -14,16 +14,14 @@ from tests.service.test_blocks import count_tags
 from tests.service.test_markup import random_html
 
 
-def translated(html: str, *sentences: str, language: str = "en", weights: Random | None = None) -> str:
+def translated(html: str, *sentences: str, language: str = "en") -> str:
     """Return the HTML of one block with sentences in the place of its own, which say the same words in capitals."""
     page = split_html(html)
     (block,) = page.blocks
     protected = protect(block.text)
     document = split_text(protected.text, "de", lambda _: True)
-    links = [echo_links(*both, weights) for both in zip(document.sentences, sentences, strict=True)]
-    target = protected.restore(document.join(sentences, language))
-    alignment = align(protected, document, sentences, language, links)
-    return page.join([write_block(block, target, place_elements(block.elements, block.text, target, alignment))])
+    links = [echo_links(*both) for both in zip(document.sentences, sentences, strict=True)]
+    return page.join([write_translation(block, protected, document, sentences, language, links)])
 
 
 @pytest.mark.parametrize(
@@ -120,9 +118,8 @@ def test_chinese_is_not_cut_within_a_piece() -> None:
     document = split_text(protected.text, "en", lambda _: True)
     weights = np.array([[1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]) / [[2], [1], [1], [1]]
     links = Links(["▁I", "▁like", "▁red", "▁apples", "."], ["▁我喜欢", "红", "苹果", "。"], weights)
-    alignment = align(protected, document, ["我喜欢红苹果。"], "zh", [links])
-    places = place_elements(block.elements, block.text, "我喜欢红苹果。", alignment)
-    assert write_block(block, "我喜欢红苹果。", places) == "我喜欢<b>红苹果</b>。"
+    written = write_translation(block, protected, document, ["我喜欢红苹果。"], "zh", [links])
+    assert written == "我喜欢<b>红苹果</b>。"
 
 
 @pytest.mark.parametrize("seed", range(40))
