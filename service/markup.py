@@ -82,9 +82,12 @@ def cut(html: str) -> list[Part]:
     while i < len(located):
         part, after = _part(located[i]), i + 1
         if located[i].token.type is TokenType.START_TAG:
-            if _is_verbatim(located[i].token):
-                after = ends.get(i) or _next_break(located, i + 1)
+            if _is_verbatim(located[i].token) and i in ends:
+                after = ends[i]
                 part = _whole(located[i:after])
+            elif _is_verbatim(located[i].token):  # were it elsewhere, other words would be in it
+                after = _next_break(located, i + 1)
+                part = Part(Kind.BREAK, "".join(one.raw for one in located[i:after]))
             elif located[i].token.tag == "sup" and _is_note(located[i : min(ends.get(i, i), i + _LONGEST_NOTE)]):
                 after = ends[i]
                 part = Part(Kind.EMPTY, "".join(one.raw for one in located[i:after]))

@@ -105,9 +105,9 @@ def test_an_element_with_the_tags_of_words_is_no_footnote() -> None:
     assert raw("1<sup>2", Kind.OPEN) == ["<sup>"]
 
 
-def test_an_untouched_element_without_an_end_ends_with_its_paragraph() -> None:
+def test_an_untouched_element_without_an_end_ends_with_its_paragraph_and_stays_at_its_end() -> None:
     html = "<p>Ein <code>x + <b>y</p><p>Text</p>"
-    assert raw(html, Kind.NOUN) == ["<code>x + <b>y"]
+    assert raw(html, Kind.BREAK) == ["<p>", "<code>x + <b>y", "</p>", "<p>", "</p>"]
     assert raw(html, Kind.TEXT) == ["Ein ", "Text"]
 
 

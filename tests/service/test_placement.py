@@ -1,3 +1,4 @@
+import re
 import time
 from random import Random
 
@@ -126,7 +127,8 @@ def test_chinese_is_not_cut_within_a_piece() -> None:
 def test_whatever_the_network_attends_to_each_tag_is_there_once_and_nested_as_it_was(seed: int) -> None:
     random = Random(seed)
     for _ in range(10):
-        for block in split_html(random_html(random).replace("\ud800", "")).blocks:
+        html = re.sub("\ud800|<!\\[CDATA\\[|<sup>", "", random_html(random))  # which other words may make another
+        for block in split_html(html).blocks:
             protected = protect(block.text)
             document = split_text(protected.text, "de", lambda _: True)
             sentences = [" ".join(random.sample(one.split(), len(one.split()))).upper() for one in document.sentences]
@@ -139,8 +141,7 @@ def test_whatever_the_network_attends_to_each_tag_is_there_once_and_nested_as_it
             for element, (start, end) in zip(block.elements, places, strict=True):
                 around = places[element.parent] if element.parent >= 0 else (0, len(target))
                 assert around[0] <= start <= end <= around[1]
-            html = write_block(block, target, places)
-            again = split_html(f"x{html}x").blocks
+            again = split_html(f"x{write_block(block, target, places)}x").blocks
             assert [count_tags(one) for one in again] == [count_tags(block)]
 
 
