@@ -199,6 +199,11 @@ def find_units(text: str, cuts: set[int]) -> list[Range]:
     return units
 
 
+def _in_small_letters(text: str) -> str:
+    """Return a text, as long as it was, in small letters: what is in capitals was not so to the network."""
+    return "".join(small if len(small := character.lower()) == 1 else character for character in text)
+
+
 def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
     """Return where in a text each piece of it stands; white space is of no piece, a mask is any stand-in.
 
@@ -206,7 +211,7 @@ def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
     """
     ranges: list[Range] = []
     at = 0
-    written = _STAND_IN.sub("\ue000", text)
+    written = _in_small_letters(_STAND_IN.sub("\ue000", text))
     i = 0
     while i < len(pieces):
         stop = i
@@ -218,7 +223,7 @@ def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
             stop = i + 1
             says = _STAND_IN.sub("\ue000", pieces[i].replace("▁", ""))
         start = None
-        for character in says:
+        for character in _in_small_letters(says):
             place = written.find(character, at, at + _NEAR)
             if place >= 0:
                 start, at = place if start is None else start, place + 1

@@ -6,14 +6,16 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from service.errors import install_error_handlers
 from service.metrics import Metrics
 from service.middleware import BodyLimit, Observe
-from service.routes import router, work
+from service.routes import router
 from service.settings import Settings
 from service.state import ServiceState
+from service.text_routes import work
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -38,6 +40,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(work)
     app.include_router(router)
     install_error_handlers(app)
+    # Any page may ask, as LibreTranslate's; no cookie says who does.
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     # Outermost, so that it sees the status of every answer, of refused bodies too.
     app.add_middleware(Observe, state=state)

@@ -14,6 +14,10 @@ from service.settings import Settings, choose_device, choose_dtype, share_cores
 logger = logging.getLogger(__name__)
 
 
+PIVOT = "en"
+"""Through which a text goes that no bundle translates directly."""
+
+
 class Entry(NamedTuple):
     """A folder in which a bundle was looked for, with the bundle or what was wrong with it.
 
@@ -30,6 +34,14 @@ class Catalogue(NamedTuple):
 
     entries: list[Entry]
     serving: dict[Task, Bundle]
+
+    def route(self, source: str, target: str) -> list[Task]:
+        """Return the translations that lead from one language to another: one, or two through PIVOT, or none."""
+        direct = Task(kind="translate", source=source, target=target)
+        if direct in self.serving:
+            return [direct]
+        legs = [direct.model_copy(update=update) for update in ({"target": PIVOT}, {"source": PIVOT})]
+        return legs if all(leg in self.serving for leg in legs) else []
 
 
 def load_catalogue(settings: Settings) -> Catalogue:

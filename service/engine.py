@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from model.bundle import Bundle
-from model.config import DecodingConfig
+from model.config import MAX_BEAM_SIZE, DecodingConfig
 from model.hypothesis import Hypothesis
 from model.search import Sentence
 from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Waiting
@@ -94,7 +94,8 @@ class Engine:
     ) -> list[Future[list[Hypothesis]]]:
         """Queue framed sources of one request, all or none; each future gives the hypotheses of its source, best first.
 
-        ``constraints`` are what the hypotheses of each source have to hold, as in Sentence; by default nothing.
+        ``constraints`` are what the hypotheses of each source have to hold, as in Sentence, with a beam that is wide
+        enough for them; by default nothing.
 
         A future that is cancelled frees what its source holds before the next step. Overloaded when the queue would be
         exceeded, unless it is empty: a request that is within the limits of a request must not be refused for ever.
@@ -113,9 +114,9 @@ class Engine:
             jobs = [
                 Job(
                     bundle,
-                    Sentence(source, config, attention, held),
+                    sentence := Sentence(source, _wide_enough(config, held), attention, held),
                     Future(),
-                    Waiting(now, len(source), config.beam_size),
+                    Waiting(now, len(source), sentence.config.beam_size),
                     now + position * pace_seconds,
                     Lane.FOREGROUND if so_far <= self._policy.foreground_pieces else Lane.BACKGROUND,
                 )
@@ -186,6 +187,11 @@ class Engine:
         for lane, queue in self._queues.items():
             self._queues[lane] = [job for job in queue if not job.future.cancelled()]
         self._queued_pieces = sum(job.waiting.source_pieces for queue in self._queues.values() for job in queue)
+
+
+def _wide_enough(config: DecodingConfig, constraints: Sequence[Sequence[int]]) -> DecodingConfig:
+    wide = min(MAX_BEAM_SIZE, 1 + sum(map(len, constraints)))
+    return config if wide <= config.beam_size else config.model_copy(update={"beam_size": wide})
 
 
 def _name_thread(name: str) -> None:

@@ -69,6 +69,8 @@ def describe_invalid_fields(error: ValidationError) -> str:
     field = str(first["loc"][0])
     if first["type"] == "missing":
         return f"Invalid request: missing {field} parameter"
+    if first["type"] == "format":
+        return str(first["msg"])
     said = re.sub(r"^(Value error, |Input |String )", "", first["msg"])
     return f"Invalid request: {field} parameter {said[0].lower()}{said[1:]}"
 

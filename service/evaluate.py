@@ -17,8 +17,9 @@ from model.faults import FAULTS, faults
 from model.words import words
 from service.catalogue import Catalogue, Entry
 from service.offline import chunks, run_in_bulk
+from service.run import Answer
 from service.settings import Settings, choose_device, choose_dtype
-from service.translator import Answer, Translator
+from service.translator import Translator
 
 
 @dataclass(frozen=True)

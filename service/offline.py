@@ -9,8 +9,9 @@ from model.config import Task
 from service.catalogue import Catalogue
 from service.engine import make_engine
 from service.metrics import Metrics
+from service.run import Answer
 from service.settings import Settings
-from service.translator import DEFAULTS, Answer, Options, Translator
+from service.translator import DEFAULTS, Options, Translator
 
 TEXTS_AT_ONCE = 256
 """Enough to fill a batch of like lengths, few enough that the first come out soon."""

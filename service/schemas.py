@@ -1,10 +1,13 @@
 """The bodies of requests and answers, in LibreTranslate's form."""
 
-from typing import Annotated, Any, Literal
+import json
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from model.config import MAX_BEAM_SIZE
+from service.formats import Format
 
 
 def _is_unicode(text: str) -> str:
@@ -31,6 +34,16 @@ Rounded = Annotated[float, AfterValidator(lambda value: round(value, 4) + 0.0)] 
 LanguageCode = Annotated[Text, AfterValidator(str.lower), Field(max_length=16, examples=["de"])]
 
 
+def _is_format(text_format: object) -> object:
+    if text_format in get_args(Format):
+        return text_format
+    given = _is_unicode(str(text_format)[:20])
+    raise PydanticCustomError("format", "{given} format is not supported", {"given": given})
+
+
+TextFormat = Annotated[Format, BeforeValidator(_is_format), Field(description="`text` or `html`")]
+
+
 class TextRequest(BaseModel):
     """What translating and summarizing have in common.
 
@@ -40,7 +53,7 @@ class TextRequest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
-    format: Text = Field("text", description="`text`; `html` is not supported yet")
+    format: TextFormat = "text"
     alternatives: int = Field(0, ge=0, description="How many further outputs are wanted")
     beam_size: int | None = Field(None, ge=1, le=MAX_BEAM_SIZE, description="Hypotheses that the search follows")
     length_penalty: float | None = Field(None, ge=0, le=5, description="Larger favours longer outputs")
@@ -79,17 +92,62 @@ DECODING_FIELDS = (
 """Fields of a request that replace the bundle's own DecodingConfig."""
 
 
+def _is_glossary(glossary: object) -> object:
+    # A form has but text for it.
+    try:
+        return json.loads(glossary) if isinstance(glossary, str) else glossary
+    except (ValueError, RecursionError):
+        raise ValueError("should be a JSON object of terms and their translations") from None
+
+
+AUTO = "auto"
+"""As a source: the language is to be found out."""
+Term = Annotated[Text, Field(min_length=1, max_length=200)]
+
+
 class TranslateRequest(TextRequest):
     """Body of POST /translate."""
 
-    source: LanguageCode
+    source: LanguageCode = Field(description="A code of /languages, or `auto`")
     target: LanguageCode
+    glossary: Annotated[dict[Term, Term], BeforeValidator(_is_glossary), Field(max_length=1000)] = Field(
+        {}, description="Terms of the source, each with what its translation has to be", examples=[{}]
+    )
+    stream: bool = Field(False, description="Answer with an event for each sentence, and one with the answer")
+
+
+class DetectRequest(BaseModel):
+    """Body of POST /detect."""
+
+    model_config = ConfigDict(frozen=True)
+
+    q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
+    api_key: str | None = Field(None, description="Ignored: this server asks for none")
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of ``q``, one or many."""
+        return [self.q] if isinstance(self.q, str) else self.q
+
+
+WORDS_OF_LENGTH = {"short": 6, "medium": 10, "long": 18}
+"""Words of a headline of each length."""
+Words = Annotated[int, Field(ge=1, le=150)]
 
 
 class SummarizeRequest(TextRequest):
     """Body of POST /summarize."""
 
     source: LanguageCode = "en"
+    length: Literal["short", "medium", "long"] | Words | None = Field(
+        None, description="About how many words each line has: `short`, `medium`, `long` or a number"
+    )
+    sentences: int = Field(1, ge=1, le=50, description="So many parts of the text have a line each, if it has them")
+
+    @property
+    def words(self) -> int | None:
+        """About how many words each line is to have; None leaves it to the network."""
+        return WORDS_OF_LENGTH[self.length] if isinstance(self.length, str) else self.length
 
 
 class SentenceDetails(BaseModel):
@@ -110,9 +168,20 @@ Details = list[SentenceDetails] | list[list[SentenceDetails]] | None
 DETAILS = Field(None, description="Only when scores or attention are asked for: an entry for each sentence")
 
 
+class DetectedLanguage(BaseModel):
+    """What a text was taken for."""
+
+    confidence: float = Field(description="Percent", examples=[99.9])
+    language: str = Field(examples=["de"])
+
+
 class TranslateResponse(BaseModel):
     """Answer of POST /translate; lists when ``q`` was one."""
 
+    detectedLanguage: DetectedLanguage | list[DetectedLanguage] | None = Field(None, description="Only with `auto`")
+    via: str | list[str | None] | None = Field(
+        None, description="Only when no network translates directly: the language in between"
+    )
     translatedText: str | list[str] = Field(examples=["Good morning!"])
     alternatives: list[str] | list[list[str]] | None = Field(None, description="Only when asked for")
     details: Details = DETAILS
@@ -133,6 +202,33 @@ class ErrorResponse(BaseModel):
     """Body of every error."""
 
     error: str
+
+
+class FrontendLanguage(BaseModel):
+    """A language that a page begins with."""
+
+    code: str
+    name: str
+
+
+class FrontendLanguages(BaseModel):
+    """The languages that a page begins with."""
+
+    source: FrontendLanguage
+    target: FrontendLanguage
+
+
+class FrontendSettings(BaseModel):
+    """Answer of GET /frontend/settings: what LibreTranslate's page and clients ask before they begin."""
+
+    apiKeys: bool = False
+    charLimit: int
+    filesTranslation: bool = False
+    frontendTimeout: int = Field(500, description="Milliseconds that a page waits after the last key")
+    keyRequired: bool = False
+    language: FrontendLanguages
+    suggestions: bool = False
+    supportedFilesFormat: list[str] = []
 
 
 class Language(BaseModel):

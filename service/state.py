@@ -6,6 +6,7 @@ import logging
 
 from model.config import Task
 from service.catalogue import Catalogue, Entry, load_catalogue
+from service.detection import Detector
 from service.engine import make_engine
 from service.errors import NotReady
 from service.metrics import Metrics
@@ -28,6 +29,8 @@ class ServiceState:
         self._loading_failed = False
         self._catalogue: Catalogue | None = None
         self._translator: Translator | None = None
+        self.detector = Detector([])
+        """Tells the served languages apart."""
 
     async def load(self) -> None:
         """Load all bundles in a thread, so that health and metrics answer meanwhile; never raises."""
@@ -43,9 +46,12 @@ class ServiceState:
         self.engine.start()
         self._translator = Translator(catalogue, self.engine)
         self._catalogue = catalogue
+        self.detector = Detector(self.languages)
         # What there is now stays. The garbage collector would go through all of it, hundreds of thousands of objects,
         # again and again, for a tenth of a second each time.
         gc.freeze()
+        # Not before the service is ready, and not when the first text has to be told: it takes a second or two.
+        await asyncio.to_thread(self.detector.load)
 
     @property
     def catalogue(self) -> Catalogue:

@@ -90,3 +90,10 @@ def pack(sentences: Sequence[str], fits: Callable[[str], bool]) -> list[str]:
         else:
             texts.append(sentence)
     return texts
+
+
+def in_parts(sentences: Sequence[str], count: int) -> list[Sequence[str]]:
+    """Cut sentences into so many parts of about as many each, none of them empty."""
+    count = min(count, len(sentences))
+    bounds = [len(sentences) * n // count for n in range(count + 1)]
+    return [sentences[start:end] for start, end in pairwise(bounds)]

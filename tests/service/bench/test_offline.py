@@ -9,7 +9,7 @@ from model.config import Task
 from service.bench import offline
 from service.bench.offline import WARM_UP_TEXTS, measure_offline, measure_single
 from service.metrics import Metrics
-from service.translator import Answer
+from service.run import Answer
 
 TASK = Task.parse("translate:de:en")
 

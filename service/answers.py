@@ -1,0 +1,104 @@
+"""Answers to requests, out of what came of their texts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from model.config import Task
+from model.tokenizer import END
+from service.catalogue import Catalogue
+from service.detection import Detection
+from service.run import Answer
+from service.schemas import (
+    AUTO,
+    DetectedLanguage,
+    DetectRequest,
+    SentenceDetails,
+    SummarizeRequest,
+    SummarizeResponse,
+    TextRequest,
+    TranslateRequest,
+    TranslateResponse,
+)
+
+
+class Plan(NamedTuple):
+    """What is to be done with a text, and why."""
+
+    detection: Detection | None
+    """Only where the client did not say in what language it is."""
+    route: tuple[Task, ...]
+    """None where the text is its own translation."""
+
+
+class Translated(NamedTuple):
+    """What was done with a text."""
+
+    plan: Plan
+    answer: Answer
+
+
+def itself(text: str) -> Answer:
+    """Return the answer to a text that is its own translation."""
+    return Answer([text], [], [], [])
+
+
+def translate_response(
+    body: TranslateRequest, translated: Sequence[Translated], catalogue: Catalogue
+) -> TranslateResponse:
+    """Return the answer to POST /translate."""
+    detections = [one.plan.detection for one in translated]
+    via = [one.plan.route[0].target if len(one.plan.route) > 1 else None for one in translated]
+    return TranslateResponse(
+        detectedLanguage=shaped_as(
+            body, [DetectedLanguage(confidence=one.confidence, language=one.language) for one in detections if one]
+        )
+        if body.source == AUTO
+        else None,
+        via=shaped_as(body, via) if any(via) else None,
+        translatedText=shaped_as(body, [one.answer.texts[0] for one in translated]),
+        alternatives=shaped_as(body, [one.answer.texts[1:] for one in translated]) if body.alternatives else None,
+        details=shaped_as(body, [_details(body, one.plan.route[-1:], one.answer, catalogue) for one in translated])
+        if body.scores or body.attention
+        else None,
+    )
+
+
+def summarize_response(
+    body: SummarizeRequest, task: Task, answers: Sequence[Answer], catalogue: Catalogue
+) -> SummarizeResponse:
+    """Return the answer to POST /summarize."""
+    parts = [len(answer.sources) for answer in answers]
+    return SummarizeResponse(
+        summaryText=shaped_as(body, [answer.texts[0] for answer in answers]),
+        alternatives=shaped_as(body, [answer.texts[1:] for answer in answers]) if body.alternatives else None,
+        details=shaped_as(body, [_details(body, (task,), answer, catalogue) for answer in answers])
+        if body.scores or body.attention
+        else None,
+        parts=shaped_as(body, parts) if max(parts) > 1 else None,
+    )
+
+
+def _details(body: TextRequest, task: Sequence[Task], answer: Answer, catalogue: Catalogue) -> list[SentenceDetails]:
+    if not task:  # the text is its own translation
+        return []
+    tokenizer = catalogue.serving[task[0]].tokenizer
+
+    def written(pieces: Sequence[int], spans: Mapping[str, str]) -> list[str]:
+        return [spans.get(piece, piece) for piece in tokenizer.pieces(pieces)]
+
+    return [
+        SentenceDetails(
+            source=written(source, spans),
+            target=written([*hypothesis.pieces, END], spans),
+            score=hypothesis.score,
+            log_probabilities=list(hypothesis.log_probabilities) if body.scores else None,
+            # HTML wants attention for itself, too.
+            attention=list(map(list, hypothesis.attention)) if body.attention and hypothesis.attention else None,
+        )
+        for source, hypothesis, spans in zip(answer.sources, answer.hypotheses, answer.spans, strict=True)
+    ]
+
+
+def shaped_as(body: TextRequest | DetectRequest, values: list[Any]) -> Any:
+    """Return one value for one text, a list for a list."""
+    return values[0] if isinstance(body.q, str) else values

@@ -1,0 +1,119 @@
+"""Sentences of a text as a network reads them, and what it wrote, back in the text.
+
+From the outside to the inside: spans become stand-ins (service.spans), the text is cut into sentences (service.text),
+each is written as the network knows it (service.normalization), and its stand-ins become the network's masks.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from model.bundle import Bundle
+from model.config import Task
+from model.hypothesis import Hypothesis
+from model.tokenizer import Tokenizer
+from service.alignment import Links
+from service.normalization import Normalized, for_network
+from service.spans import Masked, Protected, protect, stand_ins, with_masks
+from service.text import Document, in_parts, pack, split_text
+
+
+class Sentence(NamedTuple):
+    """A sentence on its way."""
+
+    normalized: Normalized | None
+    """None of what is summarized, which is read as it is."""
+    masked: Masked
+    source: list[int]
+    """What the network reads, framed."""
+
+    def restore(self, output: str, target: str) -> str:
+        """Return an output of the network, in the language ``target``, with stand-ins and written as the sentence."""
+        whole = self.masked.restore(output)
+        return self.normalized.restore(whole, target) if self.normalized else whole
+
+
+class Prepared(NamedTuple):
+    """A text on its way."""
+
+    protected: Protected
+    document: Document
+    sentences: list[Sentence]
+
+    @property
+    def spans(self) -> list[dict[str, str]]:
+        """What each mask stands for, for each sentence."""
+        return [
+            {mask: self.protected.restore(stand_in) for mask, stand_in in sentence.masked.stand_in_of.items()}
+            for sentence in self.sentences
+        ]
+
+
+class Output(NamedTuple):
+    """One output of a sentence."""
+
+    text: str
+    """With stand-ins."""
+    hypothesis: Hypothesis
+
+
+class Written(NamedTuple):
+    """A text with an output for each of its sentences."""
+
+    prepared: Prepared
+    outputs: Sequence[Output]
+
+    def text(self, language: str) -> str:
+        """Return the text in ``language``, of the outputs."""
+        joined = self.prepared.document.join([output.text for output in self.outputs], language)
+        return self.prepared.protected.restore(joined)
+
+    def links(self, tokenizer: Tokenizer) -> list[Links]:
+        """Return what the pieces of each sentence attended to."""
+        return [
+            Links(
+                tokenizer.pieces(sentence.source)[1:-1],
+                tokenizer.pieces(output.hypothesis.pieces),
+                # Without tag and end of the source, and without the end of the target.
+                np.array(attention)[:-1, 1:-1] if (attention := output.hypothesis.attention) else None,
+            )
+            for sentence, output in zip(self.prepared.sentences, self.outputs, strict=True)
+        ]
+
+
+def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepared:
+    """Cut a text into sentences that the bundle reads; a text to summarize, into ``parts``, or more if it has to be."""
+    tokenizer = bundle.tokenizer
+    masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
+    limit = bundle.manifest.max_source_pieces
+    read: dict[str, Sentence] = {}  # each has to be encoded to see whether it fits
+
+    def count_pieces(text: str) -> int:
+        return len(tokenizer.encode(text))
+
+    def fits(text: str) -> bool:
+        core = text.strip()
+        normalized = for_network(core, task.source, count_pieces) if task.kind == "translate" else None
+        masked = with_masks(normalized.text if normalized else core, masks)
+        pieces = tokenizer.encode(masked.text)
+        read[core] = Sentence(normalized, masked, tokenizer.frame_source(pieces, task))
+        has_masks_enough = not masks or len(stand_ins(core)) <= len(masks)
+        return has_masks_enough and len(pieces) <= limit
+
+    protected = protect(text) if masks else Protected(text, [])
+    document = split_text(protected.text, task.source, fits)
+    if task.kind == "summarize" and document.sentences:
+        packed = [one for part in in_parts(document.sentences, parts) for one in pack(part, fits)]
+        document = Document(packed, ["", *["\n"] * (len(packed) - 1), ""])  # a headline a line
+    return Prepared(protected, document, [read[sentence] for sentence in document.sentences])
+
+
+def outputs_of(sentence: Sentence, hypotheses: Sequence[Hypothesis], target: str, tokenizer: Tokenizer) -> list[Output]:
+    """Return the outputs of a sentence, best first, without those but the best that have not each mask once."""
+    decoded = [(tokenizer.decode(hypothesis.pieces), hypothesis) for hypothesis in hypotheses]
+    return [
+        Output(sentence.restore(text, target), hypothesis)
+        for n, (text, hypothesis) in enumerate(decoded)
+        if n == 0 or sentence.masked.is_whole(text)
+    ]

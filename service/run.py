@@ -1,0 +1,150 @@
+"""One run of a task over the texts of a request: what of it needs neither the engine nor the event loop."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from model.bundle import Bundle
+from model.config import DecodingConfig, Task
+from model.hypothesis import Hypothesis
+from service.formats import Format, Parsed, parse
+from service.glossary import forced_pieces
+from service.preparation import Output, Prepared, Sentence, Written, outputs_of, prepare
+from service.repetition import repeats
+
+WITHOUT_REPETITION: Mapping[str, int | float] = {"no_repeat_ngram": 3, "repetition_penalty": 1.2}
+"""How a sentence is decoded again whose output repeats itself."""
+
+
+class Answer(NamedTuple):
+    """What came of one text: distinct outputs, best first."""
+
+    texts: list[str]
+    sources: Sequence[Sequence[int]]
+    """The parts that the text was cut into, framed, and for each ..."""
+    hypotheses: Sequence[Hypothesis]
+    """... the best hypothesis, ..."""
+    spans: Sequence[Mapping[str, str]]
+    """... and what each of its masks stands for."""
+
+
+class Reading(NamedTuple):
+    """How the texts of a request are to be read."""
+
+    text_format: Format
+    glossary: Mapping[str, str]
+    parts: int
+    """Of a text to summarize, at least."""
+
+
+class Again(NamedTuple):
+    """Sentences that are to be decoded once more, and how."""
+
+    places: list[int]
+    """Among all sentences of the run."""
+    config: DecodingConfig
+    constraints: list[list[list[int]]]
+
+
+class Run:
+    """A task and its texts, cut into sentences."""
+
+    def __init__(
+        self,
+        task: Task,
+        bundle: Bundle,
+        texts: Sequence[str],
+        config: DecodingConfig,
+        reading: Reading,
+    ) -> None:
+        self.task = task
+        self.bundle = bundle
+        self.config = config
+        self.characters = sum(map(len, texts))
+        self._parsed: list[Parsed] = [parse(text, reading.text_format, task, bundle.tokenizer) for text in texts]
+        self._prepared = [
+            [prepare(task, text, bundle, parts=reading.parts) for text in parsed.texts] for parsed in self._parsed
+        ]
+        self.sentences: list[tuple[Prepared, Sentence]] = [
+            (prepared, sentence)
+            for of_text in self._prepared
+            for prepared in of_text
+            for sentence in prepared.sentences
+        ]
+        languages = (task.source, task.target)
+        self.constraints: list[list[list[int]]] = [
+            forced_pieces(sentence.masked.text, reading.glossary, languages, bundle.tokenizer)
+            for _, sentence in self.sentences
+        ]
+
+    @property
+    def wants_attention(self) -> bool:
+        """Whether there is markup to be put around words."""
+        return any(parsed.wants_attention for parsed in self._parsed)
+
+    @property
+    def sources(self) -> list[list[int]]:
+        """What the network reads for each sentence."""
+        return [sentence.source for _, sentence in self.sentences]
+
+    def faulty(self, hypotheses: Sequence[Sequence[Hypothesis]]) -> list[Again]:
+        """Return the sentences whose best output has lost a mask, or doubled one, and those that repeat themselves.
+
+        They are decoded again with all of their masks forced, or without repetition.
+        """
+        lost, looping = [], []
+        for place, ((_, sentence), (best, *_)) in enumerate(zip(self.sentences, hypotheses, strict=True)):
+            masked = sentence.masked
+            if repeats(best.pieces) and not repeats(sentence.source):
+                looping.append(place)
+            elif masked.stand_in_of and not masked.is_whole(self.bundle.tokenizer.decode(best.pieces)):
+                lost.append(place)
+        without_repetition = self.config.model_copy(update=WITHOUT_REPETITION)
+        ways = [(lost, self.config), (looping, without_repetition)]
+        return [Again(places, config, list(map(self._with_masks, places))) for places, config in ways if places]
+
+    def _with_masks(self, place: int) -> list[list[int]]:
+        """Return the constraints of a sentence and all of its masks."""
+        masks = self.sentences[place][1].masked.stand_in_of
+        return self.constraints[place] + [self.bundle.tokenizer.encode(mask)[-1:] for mask in masks]
+
+    def best_output(self, place: int, hypotheses: Sequence[Hypothesis]) -> str:
+        """Return the best output of a sentence as a reader sees it."""
+        prepared, sentence = self.sentences[place]
+        (output,) = outputs_of(sentence, hypotheses[:1], self.task.target, self.bundle.tokenizer)
+        return prepared.protected.restore(output.text)
+
+    def finish(self, hypotheses: Sequence[list[Hypothesis]]) -> list[Answer]:
+        """Put the hypotheses of each sentence into its place in the texts."""
+        remaining = iter(hypotheses)
+        return [
+            self._answer(parsed, of_text, [list(islice(remaining, len(one.sentences))) for one in of_text])
+            for parsed, of_text in zip(self._parsed, self._prepared, strict=True)
+        ]
+
+    def _answer(self, parsed: Parsed, prepared: Sequence[Prepared], found: Sequence[list[list[Hypothesis]]]) -> Answer:
+        tokenizer = self.bundle.tokenizer
+        ranked = [
+            [outputs_of(*pair, self.task.target, tokenizer) for pair in zip(one.sentences, hypotheses, strict=True)]
+            for one, hypotheses in zip(prepared, found, strict=True)
+        ]
+        most = max((len(outputs) for of_one in ranked for outputs in of_one), default=1)
+        texts = [
+            parsed.write(
+                [Written(one, _nth(of_one, n)) for one, of_one in zip(prepared, ranked, strict=True)],
+                self.task.target,
+                tokenizer,
+            )
+            for n in range(most)
+        ]
+        return Answer(
+            list(dict.fromkeys(texts)),
+            [sentence.source for one in prepared for sentence in one.sentences],
+            [hypotheses[0] for of_one in found for hypotheses in of_one],
+            [spans for one in prepared for spans in one.spans],
+        )
+
+
+def _nth(ranked: Sequence[Sequence[Output]], n: int) -> list[Output]:
+    """Return the n-th output of each sentence, or the last that the sentence has."""
+    return [outputs[min(n, len(outputs) - 1)] for outputs in ranked]
