@@ -159,6 +159,10 @@ class DecodingConfig(Config):
     The manifest of a bundle states it once, beside its other sizes.
     """
 
+    full_stop: bool = False
+    """A source that ends without a mark, as a label, is read with a full stop, and the output loses its own: for
+    networks whose training text has few such."""
+
     def longest(self, source_length: int) -> int:
         """Return how many pieces a hypothesis may have for a framed source of that length."""
         usual = int(self.max_length_ratio * source_length) + self.max_length_offset

@@ -12,6 +12,8 @@ It stands between the cutting into sentences and the masks of spans: stand-ins (
 5. A sentence IN CAPITALS, or In Title Case, is read as sentences are written; the output is in capitals, or if it is
    English, in title case. In other sentences long words in capitals that the network knows in small ones are read
    small, as stress, which is lost; acronyms stay.
+6. Where the bundle wants it, a sentence that ends without a mark, as labels and headings do, is read with a full stop,
+   and the output loses its own: a network that has seen few such sentences guesses at what may follow.
 
 Spaces of all kinds are one to the tokenizer, so nothing is done to them here.
 """
@@ -24,6 +26,10 @@ import opencc
 from service.casing import Case, CountPieces, case_of, in_capitals, in_sentence_case, in_title_case, without_emphasis
 from service.typography import Typography, plain, restored, typography_of, without_invisible
 
+_FULL_STOPS = dict.fromkeys(("zh", "ja"), "。")
+"""Language → its full stop, where it is another."""
+_ELLIPSES = ("...", "。。")
+
 
 class Normalized(NamedTuple):
     """A sentence as the network reads it, and how it was written."""
@@ -31,10 +37,14 @@ class Normalized(NamedTuple):
     text: str
     case: Case
     typography: Typography
+    is_open: bool
+    """Whether it ends without a mark, and was given one."""
 
     def restore(self, output: str, target: str) -> str:
         """Write an output of the network, in the language ``target``, as the sentence was written."""
         language = _base(target)
+        if self.is_open and not output.endswith(_ELLIPSES):
+            output = output.removesuffix(".").removesuffix("。")
         if self.case is Case.UPPER:
             output = in_capitals(output, language)
         elif self.case is Case.TITLE:
@@ -42,10 +52,10 @@ class Normalized(NamedTuple):
         return restored(output, language, self.typography)
 
 
-def for_network(sentence: str, source: str, count_pieces: CountPieces) -> Normalized:
+def for_network(sentence: str, source: str, count_pieces: CountPieces, *, full_stop: bool = False) -> Normalized:
     """Write a sentence in the language ``source`` as the network knows it.
 
-    ``count_pieces`` says how many pieces of its vocabulary a text is.
+    ``count_pieces`` says how many pieces of its vocabulary a text is, ``full_stop`` whether it has one at its end.
     """
     language = _base(source)
 
@@ -60,7 +70,9 @@ def for_network(sentence: str, source: str, count_pieces: CountPieces) -> Normal
     text = plain(text, language, knows)
     case = case_of(text, language, count_pieces)
     write = without_emphasis if case is Case.SENTENCE else in_sentence_case
-    return Normalized(write(text, language, count_pieces), case, typography)
+    text = write(text, language, count_pieces)
+    is_open = full_stop and text[-1:].isalnum()
+    return Normalized(text + _FULL_STOPS.get(language, ".") if is_open else text, case, typography, is_open)
 
 
 def simplified(text: str) -> str:

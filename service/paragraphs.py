@@ -8,7 +8,7 @@ paragraph, no line has room for the first word of the next.
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 from service.text import WITHOUT_SPACES
@@ -57,6 +57,7 @@ class Unwrapped(NamedTuple):
         It has fewer only where it has fewer words than it had lines.
         """
         lines = text.splitlines(keepends=True)
+        lines += [""] * (len(self.wraps) - len(lines))  # of a last line without words and end, nothing is seen
         return "".join(
             line if wrap is None else _wrapped(line, wrap, language)
             for line, wrap in zip(lines, self.wraps, strict=True)
@@ -80,6 +81,17 @@ def unwrap(text: str, language: str) -> Unwrapped:
             wraps += [None] * (stop - start)
         start = stop
     return Unwrapped("".join(joined), wraps)
+
+
+def beginning(text: str, language: str, characters: int) -> str:
+    """Return the first paragraphs of a text that have so many characters together, or all that there are."""
+    size = 0
+    raw = iter(text.splitlines(keepends=True))
+    for wrap in unwrap(text, language).wraps:
+        size += sum(map(len, islice(raw, len(wrap.ends) if wrap else 1)))
+        if size >= characters:
+            break
+    return text[:size]
 
 
 def _end_of_paragraph(lines: Sequence[Line], start: int) -> int:

@@ -86,7 +86,7 @@ def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepare
     """Cut a text into sentences that the bundle reads; a text to summarize, into ``parts``, or more if it has to be."""
     tokenizer = bundle.tokenizer
     masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
-    limit = bundle.manifest.max_source_pieces
+    limit, full_stop = bundle.manifest.max_source_pieces, bundle.manifest.decoding.full_stop
     read: dict[str, Sentence] = {}  # each has to be encoded to see whether it fits
 
     def count_pieces(text: str) -> int:
@@ -94,7 +94,9 @@ def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepare
 
     def fits(text: str) -> bool:
         core = text.strip()
-        normalized = for_network(core, task.source, count_pieces) if task.kind == "translate" else None
+        normalized = None
+        if task.kind == "translate":
+            normalized = for_network(core, task.source, count_pieces, full_stop=full_stop)
         masked = with_masks(normalized.text if normalized else core, masks)
         pieces = tokenizer.encode(masked.text)
         read[core] = Sentence(normalized, masked, tokenizer.frame_source(pieces, task))
@@ -111,7 +113,8 @@ def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepare
 
 def outputs_of(sentence: Sentence, hypotheses: Sequence[Hypothesis], target: str, tokenizer: Tokenizer) -> list[Output]:
     """Return the outputs of a sentence, best first, without those but the best that have not each mask once."""
-    decoded = [(tokenizer.decode(hypothesis.pieces), hypothesis) for hypothesis in hypotheses]
+    # Bytes may spell the end of a line, and a sentence has none.
+    decoded = [(" ".join(tokenizer.decode(one.pieces).splitlines()), one) for one in hypotheses]
     return [
         Output(sentence.restore(text, target), hypothesis)
         for n, (text, hypothesis) in enumerate(decoded)

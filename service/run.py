@@ -28,6 +28,18 @@ class Answer(NamedTuple):
     """... and what each of its masks stands for."""
 
 
+def joined(answers: Sequence[Answer]) -> Answer:
+    """Return the answer to a text of which these are the answers to its parts."""
+    most = max(len(answer.texts) for answer in answers)
+    texts = ["".join(answer.texts[min(n, len(answer.texts) - 1)] for answer in answers) for n in range(most)]
+    return Answer(
+        list(dict.fromkeys(texts)),
+        [source for answer in answers for source in answer.sources],
+        [hypothesis for answer in answers for hypothesis in answer.hypotheses],
+        [spans for answer in answers for spans in answer.spans],
+    )
+
+
 class Reading(NamedTuple):
     """How the texts of a request are to be read."""
 

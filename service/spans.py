@@ -24,6 +24,12 @@ _URL = rf"(?:{_OF_URL}|\({_OF_URL}*\))*(?:{_END_OF_URL}|\({_OF_URL}*\))"  # pare
 _DOMAIN = r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _ENTITY = "|".join(name for name in html5 if name.endswith(";"))
 
+_NUMBER = r"(?<![\w.,])\d+(?:[.,]\d+)*"
+_UNIT = (
+    r"km/h|mph|km²?|[cmnµ]m|m[²³]?|[kmµ]?g|[mc]l|k?Wh|[kM]W|[mk]V|mA|[kMG]?Hz|[kKMGT]i?B|Mbit/s|px|pt|dpi|fps|ms"
+    r"|°[CF]?|%|€|\$|£|¥|EUR|USD"
+)
+
 # In the order in which they are tried at a place. \b would not do beside Chinese, which leaves no space around words.
 _SPAN = re.compile(
     "|".join(
@@ -35,6 +41,7 @@ _SPAN = re.compile(
             r"(?<![A-Za-z0-9&])#[^\W\u2000-\uffff]+",
             r"\{\{[^{}\n]*\}\}|\$?\{[^{}\s]*\}|%\{\w+\}|%\(\w+\)[a-z]",
             r"(?<!\d)%(?:\d+\$)?[.\d]*[sdifxu@](?![A-Za-z0-9])",
+            rf"{_NUMBER}[ \u00a0\u202f]?(?:{_UNIT})(?![\w/²³])|[€$£¥][ \u00a0\u202f]?\d+(?:[.,]\d+)*",
             rf"&(?:#\d+;|#x[0-9a-fA-F]+;|{_ENTITY})",
             rf"(?:[0-9#*]\ufe0f?\u20e3|[{_EMOJI}][{_EMOJI}{_JOINERS}]*)+",
             rf"[\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]",
@@ -44,7 +51,9 @@ _SPAN = re.compile(
 
 
 # Most texts hold no span, and to see that by this takes a tenth of the time.
-_SIGN = re.compile(rf"[`/@#{{%&\u20e3{_EMOJI}\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]|www\.")
+_SIGN = re.compile(
+    rf"\d[ \u00a0\u202f]?[^\W\d_]|[€$£¥°`/@#{{%&\u20e3{_EMOJI}\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]|www\."
+)
 """What every span holds one of."""
 
 

@@ -13,6 +13,8 @@ import sentencex
 
 # Where a sentence that is too long is cut, the better place first.
 CUTS = (re.compile(r"(?<=[;:；：])\s*"), re.compile(r"(?<=[,，、])\s*"), re.compile(r"\s+"))
+_MARKER = re.compile(r"\s*(?:(?:[-*+•·‣◦▪–—>#]+|\(?\d{1,3}[.)]|\[[ xX]?\])[ \t]+)+(?=\S)")
+"""What stands before the text of a line: bullets, numbers, quotes, headings of Markdown."""
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 """Languages that put no space between sentences."""
 
@@ -37,7 +39,10 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Documen
     sentences: list[str] = []
     gaps = [""]
     for line in text.splitlines(keepends=True):
-        for sentence in _segment(line, language):
+        marker = _MARKER.match(line)
+        start_of_text = marker.end() if marker else 0
+        gaps[-1] += line[:start_of_text]
+        for sentence in _segment(line[start_of_text:], language):
             for part in split_to_fit(sentence, fits):
                 core = part.strip()
                 if not any(map(str.isalpha, core)):

@@ -195,12 +195,13 @@ async def summarize(request: Request) -> Response:
     state = await get_state(request)
     body = await read_body(request, SummarizeRequest)
     _check(body, state)
+    translator = state.translator
     # Not made of the request's code, which need not be one.
     task = next((t for t in state.catalogue.serving if t.kind == "summarize" and t.source == body.source), None)
     if task is None:
         raise InvalidRequest(f"{body.source} is not supported")
     request.state.task = task
-    answers = await unless_client_leaves(request, state.translator.run(task, body.texts, _options(body, state)))
+    answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, state)))
     return _json(summarize_response(body, task, answers, state.catalogue))
 
 

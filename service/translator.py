@@ -15,11 +15,14 @@ from service.engine import Engine
 from service.errors import DeadlineExceeded, InvalidRequest, NotReady, Overloaded
 from service.formats import Format
 from service.gather import gather
-from service.run import Answer, Reading, Run
+from service.paragraphs import beginning
+from service.run import Answer, Reading, Run, joined
 
 Result = TypeVar("Result")
 Futures = list[Future[list[Hypothesis]]]
 
+HEAD_CHARACTERS = 300
+"""Of a text that is streamed, so many are on their way before the rest of it is looked at."""
 INLINE_CHARACTERS = 1_000
 """Which take a fraction of a millisecond to tokenize."""
 
@@ -85,18 +88,27 @@ class Translator:
 
         The answer counts: what went wrong in a sentence is mended only when all are there.
         """
-        async with _deadline(options.timeout_seconds):
-            run, futures = await self._begin(task, [text], options)
-            hypotheses = []
-            try:
-                for place, future in enumerate(futures):
-                    hypotheses.append(await asyncio.wrap_future(future))
-                    yield Finished(place, run.best_output(place, hypotheses[-1]))
-            finally:
-                for future in futures:
-                    future.cancel()
-            (answer,) = await self._finish(run, hypotheses, options)
-            yield answer
+        head = text
+        if task.kind == "translate" and options.text_format == "text":  # to cut all of a document takes a while
+            head = await aside(len(text), lambda: beginning(text, task.source, HEAD_CHARACTERS))
+        parts = [part for part in (head, text[len(head) :]) if part]
+        beginnings = [asyncio.ensure_future(self._begin(task, [part], options)) for part in parts or [text]]
+        answers: list[Answer] = []
+        place = 0
+        try:
+            async with _deadline(options.timeout_seconds):
+                for begun in beginnings:
+                    run, futures = await begun
+                    hypotheses = []
+                    for n, future in enumerate(futures):
+                        hypotheses.append(await asyncio.wrap_future(future))
+                        yield Finished(place, run.best_output(n, hypotheses[-1]))
+                        place += 1
+                    answers += await self._finish(run, hypotheses, options)
+        finally:
+            for begun in beginnings:
+                _give_up(begun)
+        yield joined(answers)
 
     async def _begin(self, task: Task, texts: Sequence[str], options: Options) -> tuple[Run, Futures]:
         """Cut texts into sentences and queue them."""
@@ -108,9 +120,7 @@ class Translator:
         run = await aside(sum(map(len, texts)), lambda: Run(task, bundle, texts, config, reading))
         attention = options.attention or run.wants_attention
         constraints = run.constraints if options.glossary else None
-        return run, self.engine.submit(
-            bundle, run.sources, config, attention=attention, constraints=run.constraints if options.glossary else None
-        )
+        return run, self.engine.submit(bundle, run.sources, config, attention=attention, constraints=constraints)
 
     async def _finish(self, run: Run, hypotheses: list[list[Hypothesis]], options: Options) -> list[Answer]:
         """Decode again what went wrong, and put everything together."""
@@ -128,6 +138,15 @@ class Translator:
             for place, found in zip(again.places, await gather(futures), strict=True):
                 hypotheses[place] = found
         return await aside(run.characters, lambda: run.finish(hypotheses))
+
+
+def _give_up(begun: "asyncio.Future[tuple[Run, Futures]]") -> None:
+    """Let nobody decode what was begun, or is about to be."""
+    if begun.done() and not begun.cancelled() and not begun.exception():
+        for future in begun.result()[1]:
+            future.cancel()
+    else:
+        begun.cancel()
 
 
 @asynccontextmanager

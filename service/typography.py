@@ -133,12 +133,14 @@ def _with_plain_quotes(text: str, language: str, knows: Knows) -> str:
 def _requoted(text: str, opening: str, closing: str) -> str:
     """Write all quotation marks of a text as these, without the space that French puts inside."""
     marks = list(_QUOTES.finditer(text))
+    if not marks:
+        return text
     if len(marks) % 2:
         words = [place for place, character in enumerate(text) if character.isalnum()] or [len(text)]
         opens = [_opens(text, mark, words[0], words[-1]) for mark in marks]
     else:  # not by what they look like: “ begins a quotation in English and ends one in German
         opens = [place % 2 == 0 for place in range(len(marks))]
-    parts = [text[: marks[0].start()]] if marks else [text]
+    parts = [text[: marks[0].start()]]
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     for mark, begins, end in zip(marks, opens, ends, strict=True):
         after = text[mark.end() : end]

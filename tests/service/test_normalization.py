@@ -1,6 +1,8 @@
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.casing import Case
 from service.normalization import for_network, simplified
@@ -73,3 +75,40 @@ def test_of_any_text_the_stand_ins_come_through_in_their_order(seed: int) -> Non
             held = [character for character in text if character >= "\U000f0000"]
             assert [c for c in normalized.text if c >= "\U000f0000"] == held
             assert [c for c in normalized.restore(normalized.text, target) if c >= "\U000f0000"] == held
+
+
+@pytest.mark.parametrize(
+    ("label", "read", "output", "restored"),
+    [
+        ("dog", "dog.", "Hund.", "Hund"),
+        ("dog", "dog.", "Hund", "Hund"),
+        ("dog", "dog.", "Hund...", "Hund..."),
+        ("dog", "dog.", "Hund?", "Hund?"),
+        ("狗", "狗。", "dog.", "dog"),
+        ("dog:", "dog:", "Hund.", "Hund."),
+        ("the dog.", "the dog.", "der Hund.", "der Hund."),
+        ("the \U000f0000", "the \U000f0000", "der \U000f0000.", "der \U000f0000."),
+    ],
+)
+def test_a_label_is_read_with_a_full_stop_if_the_network_needs_one_and_its_translation_has_none(
+    label: str, read: str, output: str, restored: str
+) -> None:
+    normalized = for_network(label, "zh" if label == "狗" else "en", count_pieces, full_stop=True)
+    assert (normalized.text, normalized.restore(output, "de")) == (read, restored)
+
+
+ANYTHING = st.text(
+    st.sampled_from("aB I.,;:!?'\"„“”«»‘’–—…-1２Ａ，。我們\u00a0\u202f\u200b\x00\u200f\U000f0000\U000f0001ß\u0130")
+)
+LANGUAGES = st.sampled_from(["de", "en", "fr", "zh", "ja", "tr", "xx"])
+
+
+@given(ANYTHING, LANGUAGES, ANYTHING, LANGUAGES)
+def test_whatever_is_read_and_written_every_stand_in_is_there_as_often(
+    sentence: str, source: str, output: str, target: str
+) -> None:
+    normalized = for_network(sentence, source, count_pieces, full_stop=True)
+    restored = normalized.restore(output, target)
+    for stand_in in ("\U000f0000", "\U000f0001"):
+        assert normalized.text.count(stand_in) == sentence.count(stand_in)
+        assert restored.count(stand_in) == output.count(stand_in)

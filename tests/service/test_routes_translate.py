@@ -113,7 +113,6 @@ def test_a_text_that_is_in_the_target_language_is_its_own_translation(code: str,
 TRANSLATE_ERRORS = {
     "unknown source": (VALID | {"source": "zz"}, "zz is not supported"),
     "unknown target": (VALID | {"target": "zz"}, "zz is not supported"),
-    "detection": (VALID | {"source": "auto"}, "auto is not supported"),
     "both unknown": (VALID | {"source": "zz", "target": "zz"}, "zz is not supported"),
     "a direction that was not trained": (
         VALID | {"source": "en", "target": "de"},
@@ -161,7 +160,6 @@ TRANSLATE_ERRORS = {
         VALID | {"alternatives": -1},
         "Invalid request: alternatives parameter should be greater than or equal to 0",
     ),
-    "html": (VALID | {"format": "html"}, "html format is not supported"),
     "unknown format": (VALID | {"format": "md"}, "md format is not supported"),
 }
 

@@ -52,11 +52,8 @@ def test_a_span_is_one_stand_in_wherever_it_stands(span: str, around: str) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        "Das kostet 5 % mehr.",
-        "100 %",
         "a & b",
         "AT&T",
-        "Preis: 3,50 €",
         "C# und F#",
         "so~ (wie hier)",
         "50%ig",

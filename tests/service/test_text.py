@@ -220,3 +220,16 @@ def test_no_two_neighbours_of_what_was_packed_would_fit_together(random: Random)
     texts = pack(sentences, at_most(20))
     assert " ".join(texts) == " ".join(sentences)
     assert all(len(one) + 1 + len(other.split()[0]) > 20 for one, other in itertools.pairwise(texts))
+
+
+@pytest.mark.parametrize(
+    "marker", ["- ", "* ", "• ", "1. ", "12) ", "(3) ", "# ", "## ", "> ", "> > ", "- [ ] ", "  -  "]
+)
+def test_what_stands_before_the_text_of_a_line_is_not_translated(marker: str) -> None:
+    document = split_text(f"{marker}Eins\n{marker}Zwei", "de", lambda _: True)
+    assert (document.sentences, document.gaps) == (["Eins", "Zwei"], [marker, f"\n{marker}", ""])
+
+
+@pytest.mark.parametrize("line", ["-5 Grad", "2020 war gut", "#abc", "1.5 Liter Milch", "--flag"])
+def test_what_only_looks_like_a_bullet_is_text(line: str) -> None:
+    assert split_text(line, "de", lambda _: True).sentences == [line]

@@ -494,3 +494,13 @@ def test_a_long_text_that_is_given_up_while_it_is_split_is_never_queued(
 
     asyncio.run(give_up())
     assert queued == []
+
+
+@pytest.mark.parametrize("output", ["", " ", "a\nb", "\n", "a\u2028b\x85c\r\nd", "\u2029"], ids=ascii)
+@pytest.mark.parametrize("text", ["Abc", "Abc.\nDef.", "Abc\n", "\nAbc. Def\n\n"], ids=ascii)
+def test_whatever_the_network_writes_the_lines_of_a_text_stay(
+    output: str, text: str, translator: Translator, search: GatedSearch
+) -> None:
+    answer_with(search, output)
+    (answer,) = run(translator, TRANSLATE, [text])
+    assert len(f"{answer.texts[0]}|".splitlines()) == len(f"{text}|".splitlines())
