@@ -2,7 +2,7 @@ PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 
-.PHONY: serve test lint
+.PHONY: serve test lint fuzz
 
 serve: $(VENV)/installed
 	$(VENV)/bin/dragoman serve --port $(PORT)
@@ -14,6 +14,11 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# Thousands of generated requests against the API's own description, on a service of its own.
+fuzz: $(VENV)/installed-dev
+	$(VENV)/bin/pip install --quiet 'schemathesis>=4'
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} ./tests/fuzz.sh
 
 $(VENV)/installed: pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

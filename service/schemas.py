@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from model.config import MAX_BEAM_SIZE
-from service.formats import Format
+from service.parsing import Format
 
 
 def _is_unicode(text: str) -> str:

@@ -74,10 +74,18 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The translation; with `stream`, as events",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
 @work.post(
     "/translate",
     response_model=TranslateResponse,
-    responses=ERRORS,
+    responses=ERRORS | STREAM,
     openapi_extra=_body(
         TranslateRequest,
         text={"q": "Guten Morgen!", "source": "de", "target": "en"},
@@ -205,7 +213,12 @@ async def summarize(request: Request) -> Response:
     return _json(summarize_response(body, task, answers, state.catalogue))
 
 
-@work.post("/detect", response_model=list[DetectedLanguage], responses=ERRORS, openapi_extra=_body(DetectRequest))
+@work.post(
+    "/detect",
+    response_model=list[DetectedLanguage] | list[list[DetectedLanguage]],
+    responses=ERRORS,
+    openapi_extra=_body(DetectRequest, text={"q": "Guten Morgen!"}),
+)
 async def detect(request: Request) -> Response:
     """Say which languages a text may be in, best first; for a list, of each of its texts."""
     state = await get_state(request)
