@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from service.errors import InvalidRequest
+from service.formats.markdown import open_md
 from service.formats.opened import Format, Job, Opened
 from service.formats.subtitles import open_srt
 from service.formats.text import open_html, open_txt
@@ -20,6 +21,7 @@ MAX_BYTES = 50_000_000
 
 _OPEN: dict[str, Callable[[bytes, Job], Opened]] = {
     ".txt": open_txt,
+    ".md": open_md,
     ".html": open_html,
     ".srt": open_srt,
 }

@@ -13,6 +13,7 @@ from tests.service.documents import echo, shout, translated, unzipped
 
 DOCUMENTS = {
     ".txt": "hallo welt\n".encode("utf-16"),
+    ".md": b"# hallo\n\n- *liebe* [welt](x)\n",
     ".html": b"<p>hallo <b>welt</b>",
     ".srt": b"1\n00:00:01,000 --> 00:00:02,000\nhallo <i>welt</i>\n",
 }
