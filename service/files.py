@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from service.errors import InvalidRequest
 from service.formats.markdown import open_md
+from service.formats.office import open_docx, open_pptx
 from service.formats.opened import Format, Job, Opened
 from service.formats.subtitles import open_srt
 from service.formats.text import open_html, open_txt
@@ -24,6 +25,8 @@ _OPEN: dict[str, Callable[[bytes, Job], Opened]] = {
     ".md": open_md,
     ".html": open_html,
     ".srt": open_srt,
+    ".docx": open_docx,
+    ".pptx": open_pptx,
 }
 SUPPORTED = tuple(_OPEN)
 """Suffixes of the files that can be translated."""

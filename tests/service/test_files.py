@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from service.errors import InvalidRequest
 from service.files import SUPPORTED, translate_file
 from service.formats.opened import Format
-from tests.service.documents import echo, shout, translated, unzipped
+from tests.service.documents import docx, echo, pptx, shout, translated, unzipped
 
 DOCUMENTS = {
     ".txt": "hallo welt\n".encode("utf-16"),
     ".md": b"# hallo\n\n- *liebe* [welt](x)\n",
     ".html": b"<p>hallo <b>welt</b>",
     ".srt": b"1\n00:00:01,000 --> 00:00:02,000\nhallo <i>welt</i>\n",
+    ".docx": docx("<w:p><w:r><w:t>hallo</w:t></w:r></w:p>"),
+    ".pptx": pptx("<a:p><a:r><a:t>hallo</a:t></a:r></a:p>"),
 }
 
 
