@@ -11,6 +11,7 @@ from typing import TypeAlias
 from service.errors import InvalidRequest
 from service.formats.markdown import open_md
 from service.formats.office import open_docx, open_pptx
+from service.formats.opendocument import open_odp, open_odt
 from service.formats.opened import Format, Job, Opened
 from service.formats.subtitles import open_srt
 from service.formats.text import open_html, open_txt
@@ -27,6 +28,8 @@ _OPEN: dict[str, Callable[[bytes, Job], Opened]] = {
     ".srt": open_srt,
     ".docx": open_docx,
     ".pptx": open_pptx,
+    ".odt": open_odt,
+    ".odp": open_odp,
 }
 SUPPORTED = tuple(_OPEN)
 """Suffixes of the files that can be translated."""

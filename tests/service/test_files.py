@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.errors import InvalidRequest
 from service.files import SUPPORTED, translate_file
 from service.formats.opened import Format
-from tests.service.documents import docx, echo, pptx, shout, translated, unzipped
+from tests.service.documents import docx, echo, odf_part, odt, pptx, shout, translated, unzipped, zipped
 
 DOCUMENTS = {
     ".txt": "hallo welt\n".encode("utf-16"),
@@ -18,6 +18,10 @@ DOCUMENTS = {
     ".srt": b"1\n00:00:01,000 --> 00:00:02,000\nhallo <i>welt</i>\n",
     ".docx": docx("<w:p><w:r><w:t>hallo</w:t></w:r></w:p>"),
     ".pptx": pptx("<a:p><a:r><a:t>hallo</a:t></a:r></a:p>"),
+    ".odt": odt("<text:p>hallo <text:span>welt</text:span></text:p>"),
+    ".odp": zipped(
+        {"mimetype": "application/vnd.oasis.opendocument.presentation", "content.xml": odf_part("<text:p>a</text:p>")}
+    ),
 }
 
 
