@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from service.errors import InvalidRequest
+from service.formats.epub import open_epub
 from service.formats.markdown import open_md
 from service.formats.office import open_docx, open_pptx
 from service.formats.opendocument import open_odp, open_odt
@@ -30,6 +31,7 @@ _OPEN: dict[str, Callable[[bytes, Job], Opened]] = {
     ".pptx": open_pptx,
     ".odt": open_odt,
     ".odp": open_odp,
+    ".epub": open_epub,
 }
 SUPPORTED = tuple(_OPEN)
 """Suffixes of the files that can be translated."""

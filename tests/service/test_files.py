@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.errors import InvalidRequest
 from service.files import SUPPORTED, translate_file
 from service.formats.opened import Format
-from tests.service.documents import docx, echo, odf_part, odt, pptx, shout, translated, unzipped, zipped
+from tests.service.documents import docx, echo, epub, odf_part, odt, pptx, shout, translated, unzipped, zipped
 
 DOCUMENTS = {
     ".txt": "hallo welt\n".encode("utf-16"),
@@ -22,6 +22,7 @@ DOCUMENTS = {
     ".odp": zipped(
         {"mimetype": "application/vnd.oasis.opendocument.presentation", "content.xml": odf_part("<text:p>a</text:p>")}
     ),
+    ".epub": epub(),
 }
 
 
