@@ -24,6 +24,12 @@ class InvalidRequest(ServiceError):
     status = 400
 
 
+class NotFound(ServiceError):
+    """What was asked for is not there."""
+
+    status = 404
+
+
 class BodyTooLarge(ServiceError):
     """The body is larger than the service reads."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,22 +17,24 @@ WATCHERS = ("/health", "/metrics")
 
 
 class BodyLimit:
-    """Refuse bodies over ``max_bytes``, by their announced length where there is one, and as they come in anyway.
+    """Refuse bodies over ``max_bytes``, or what is said ``of_path``, by their announced length where there is one, and as they come in anyway.
 
     Starlette's RequestBodyLimitMiddleware would answer in plain text where a route does not read the body.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, of_path: Mapping[str, int]) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.of_path = of_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        message = f"Invalid request: body exceeds the limit of {self.max_bytes} bytes"
+        max_bytes = self.of_path.get(scope["path"], self.max_bytes)
+        message = f"Invalid request: body exceeds the limit of {max_bytes} bytes"
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self.max_bytes:
+        if announced.isdigit() and int(announced) > max_bytes:
             await error_response(BodyTooLarge.status, message)(scope, receive, send)
             return
         received = 0
@@ -40,7 +43,7 @@ class BodyLimit:
             nonlocal received
             part = await receive()
             received += len(part.get("body", b""))
-            if received > self.max_bytes:
+            if received > max_bytes:
                 raise BodyTooLarge(message)
             return part
 

@@ -59,8 +59,7 @@ class Unwrapped(NamedTuple):
         lines = text.splitlines(keepends=True)
         lines += [""] * (len(self.wraps) - len(lines))  # of a last line without words and end, nothing is seen
         return "".join(
-            line if wrap is None else _wrapped(line, wrap, language)
-            for line, wrap in zip(lines, self.wraps, strict=True)
+            line if how is None else wrap(line, how, language) for line, how in zip(lines, self.wraps, strict=True)
         )
 
 
@@ -112,7 +111,7 @@ def is_wrapped(lines: Sequence[Line], language: str) -> bool:
     """Say whether a program wrapped these lines: whether there is a width that explains every break."""
     if len(lines) < 2:
         return False
-    spaceless = _is_spaceless(language)
+    spaceless = is_spaceless(language)
     lengths = [len(line.quote + line.bullet + line.core) for line in lines]
     if max(lengths) < (MIN_WIDTH_WITHOUT_SPACES if spaceless else MIN_WIDTH):
         return False
@@ -124,18 +123,19 @@ def is_wrapped(lines: Sequence[Line], language: str) -> bool:
     return any(not _ENDS_A_SENTENCE.search(line.core) for line in lines[:-1])
 
 
-def _is_spaceless(language: str) -> bool:
+def is_spaceless(language: str) -> bool:
+    """Say whether a language puts no spaces between its words."""
     return language.partition("-")[0] in WITHOUT_SPACES
 
 
 def _joined(lines: Sequence[Line], language: str) -> str:
     first, last = lines[0], lines[-1]
-    space = "" if _is_spaceless(language) else " "
+    space = "" if is_spaceless(language) else " "
     return first.quote + first.bullet + space.join(line.core for line in lines) + last.end
 
 
 def _wrap_of(lines: Sequence[Line], language: str) -> Wrap:
-    space = 0 if _is_spaceless(language) else 1
+    space = 0 if is_spaceless(language) else 1
     first, *others = lines
     return Wrap(
         # What stands before the first line is in the text, as a bullet may be translated.
@@ -145,15 +145,15 @@ def _wrap_of(lines: Sequence[Line], language: str) -> Wrap:
     )
 
 
-def _wrapped(line: str, wrap: Wrap, language: str) -> str:
+def wrap(line: str, how: Wrap, language: str) -> str:
     """Break a line where its lines were, in proportion; only between words."""
-    text = line.removesuffix(wrap.ends[-1])
-    pattern = _BREAK_WITHOUT_SPACES if _is_spaceless(language) else _SPACE
+    text = line.removesuffix(how.ends[-1])
+    pattern = _BREAK_WITHOUT_SPACES if is_spaceless(language) else _SPACE
     breaks = [found.span() for found in pattern.finditer(text.rstrip()) if found.start() > 0]
-    total = sum(wrap.lengths)
+    total = sum(how.lengths)
     chosen: list[tuple[int, int]] = []
     first = 0
-    for wanted in (len(text) * length / total for length in accumulate(wrap.lengths[:-1])):
+    for wanted in (len(text) * length / total for length in accumulate(how.lengths[:-1])):
         if first == len(breaks):
             break
         after = min(bisect_left(breaks, (wanted,), lo=first), len(breaks) - 1)
@@ -163,5 +163,5 @@ def _wrapped(line: str, wrap: Wrap, language: str) -> str:
         first = nearest + 1
     starts, stops = [0, *(stop for _, stop in chosen)], [*(start for start, _ in chosen), len(text)]
     parts = [text[start:stop] for start, stop in zip(starts, stops, strict=True)]
-    ends = [*wrap.ends[: len(parts) - 1], wrap.ends[-1]]
-    return "".join(before + part + end for before, part, end in zip(wrap.before, parts, ends, strict=False))
+    ends = [*how.ends[: len(parts) - 1], how.ends[-1]]
+    return "".join(before + part + end for before, part, end in zip(how.before, parts, ends, strict=False))

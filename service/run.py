@@ -7,8 +7,8 @@ from typing import NamedTuple
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
-from service.parsing import Format, Parsed, parse
 from service.glossary import forced_pieces
+from service.parsing import Format, Parsed, parse
 from service.preparation import Output, Prepared, Sentence, Written, outputs_of, prepare
 from service.repetition import repeats
 

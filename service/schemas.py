@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from model.config import MAX_BEAM_SIZE
+from service.files import SUPPORTED
 from service.parsing import Format
 
 
@@ -116,6 +117,22 @@ class TranslateRequest(TextRequest):
     stream: bool = Field(False, description="Answer with an event for each sentence, and one with the answer")
 
 
+class FileRequest(BaseModel):
+    """The fields of POST /translate_file beside the file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: LanguageCode = Field(description="A code of /languages, or `auto`")
+    target: LanguageCode
+    api_key: str | None = Field(None, description="Ignored: this server asks for none")
+
+
+class FileResponse(BaseModel):
+    """Answer of POST /translate_file."""
+
+    translatedFileUrl: str = Field(description="Where the translated file can be had for half an hour")
+
+
 class DetectRequest(BaseModel):
     """Body of POST /detect."""
 
@@ -223,12 +240,12 @@ class FrontendSettings(BaseModel):
 
     apiKeys: bool = False
     charLimit: int
-    filesTranslation: bool = False
+    filesTranslation: bool = True
     frontendTimeout: int = Field(500, description="Milliseconds that a page waits after the last key")
     keyRequired: bool = False
     language: FrontendLanguages
     suggestions: bool = False
-    supportedFilesFormat: list[str] = []
+    supportedFilesFormat: list[str] = list(SUPPORTED)
 
 
 class Language(BaseModel):

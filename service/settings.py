@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     """Texts in one request."""
     alternatives_limit: int = Field(5, ge=0, le=15)
     max_body_bytes: int = Field(1_000_000, ge=1)
+    max_file_bytes: int = Field(10_000_000, ge=1)
+    """Of a file to translate, and the form around it; five times as much when it is unpacked."""
+    file_char_limit: int = Field(200_000, ge=1)
+    """Characters in the texts of one file."""
     max_batch_sentences: int | None = Field(None, ge=1)
     """Sentences that a thread decodes together; by default as many as make a step's time worthwhile on the device."""
     max_batch_rows: int | None = Field(None, ge=1)

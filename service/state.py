@@ -7,6 +7,7 @@ import logging
 from model.config import Task
 from service.catalogue import Catalogue, Entry, load_catalogue
 from service.detection import Detector
+from service.downloads import Downloads
 from service.engine import make_engine
 from service.errors import NotReady
 from service.metrics import Metrics
@@ -23,6 +24,7 @@ class ServiceState:
         self.settings = settings
         self.metrics = metrics
         self.engine = make_engine(settings, metrics)
+        self.downloads = Downloads()
         self.draining = False
         self.requests_in_progress = 0
         metrics.requests_in_progress.set_function(lambda: self.requests_in_progress)

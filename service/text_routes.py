@@ -56,7 +56,7 @@ class DirectRoute(APIRoute):
 work = APIRouter(route_class=DirectRoute)
 
 
-def _body(model: type[BaseModel], **examples: dict[str, Any]) -> dict[str, Any]:
+def describe_body(model: type[BaseModel], **examples: dict[str, Any]) -> dict[str, Any]:
     """Describe a body that comes as JSON or as a form."""
     schema = model.model_json_schema()
     named = {name: {"value": value} for name, value in examples.items()}
@@ -86,7 +86,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     "/translate",
     response_model=TranslateResponse,
     responses=ERRORS | STREAM,
-    openapi_extra=_body(
+    openapi_extra=describe_body(
         TranslateRequest,
         text={"q": "Guten Morgen!", "source": "de", "target": "en"},
         list={"q": ["Guten Morgen!", "Wie geht's?"], "source": "auto", "target": "en", "alternatives": 2},
@@ -196,7 +196,7 @@ def _event(name: str, data: str) -> str:
     "/summarize",
     response_model=SummarizeResponse,
     responses=ERRORS,
-    openapi_extra=_body(SummarizeRequest, text={"q": "We present a network that …"}),
+    openapi_extra=describe_body(SummarizeRequest, text={"q": "We present a network that …"}),
 )
 async def summarize(request: Request) -> Response:
     """Write a headline for a text, or for each text of a list."""
@@ -217,7 +217,7 @@ async def summarize(request: Request) -> Response:
     "/detect",
     response_model=list[DetectedLanguage] | list[list[DetectedLanguage]],
     responses=ERRORS,
-    openapi_extra=_body(DetectRequest, text={"q": "Guten Morgen!"}),
+    openapi_extra=describe_body(DetectRequest, text={"q": "Guten Morgen!"}),
 )
 async def detect(request: Request) -> Response:
     """Say which languages a text may be in, best first; for a list, of each of its texts."""

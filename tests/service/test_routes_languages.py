@@ -107,12 +107,12 @@ def test_frontend_settings_are_those_that_librettranslate_s_clients_ask_for(serv
     assert served.client.get("/frontend/settings").json() == {
         "apiKeys": False,
         "charLimit": 20_000,
-        "filesTranslation": False,
+        "filesTranslation": True,
         "frontendTimeout": 500,
         "keyRequired": False,
         "language": {"source": {"code": "auto", "name": "Auto Detect"}, "target": {"code": "en", "name": "English"}},
         "suggestions": False,
-        "supportedFilesFormat": [],
+        "supportedFilesFormat": [".txt", ".md", ".html", ".srt", ".docx", ".pptx", ".odt", ".odp", ".epub"],
     }
 
 

@@ -1,0 +1,114 @@
+"""Files that were translated, kept for a while for those who know their names.
+
+A name is looked up among those that were given out, and on the disk a file has another: nothing that a client sends
+is ever part of a path. Safe to use from several threads.
+"""
+
+import asyncio
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from service.errors import InvalidRequest
+
+KEEP_SECONDS = 30 * 60.0
+MAX_TOTAL_BYTES = 500_000_000
+MAX_STEM_CHARACTERS = 50
+
+
+class _Kept(NamedTuple):
+    path: Path
+    size: int
+    expires: float
+
+
+class Downloads:
+    """A folder of one's own for files, each of which goes after ``keep_seconds``, or earlier for want of room."""
+
+    def __init__(
+        self,
+        *,
+        keep_seconds: float = KEEP_SECONDS,
+        max_total_bytes: int = MAX_TOTAL_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.keep_seconds = keep_seconds
+        self.max_total_bytes = max_total_bytes
+        self._clock = clock
+        self._lock = Lock()
+        self._kept: dict[str, _Kept] = {}  # in the order in which they expire
+        self._folder: Path | None = None
+
+    def add(self, content: bytes, stem: str, suffix: str) -> str:
+        """Keep a file; return the name under which it can be had, which nobody can guess."""
+        if len(content) > self.max_total_bytes:
+            raise InvalidRequest(f"Invalid file: its translation exceeds {self.max_total_bytes} bytes")
+        secret = secrets.token_urlsafe(24)
+        name = f"{secret}.{_safe(stem)}{suffix}"
+        with self._lock:
+            self._make_room(len(content))
+            path = self._own_folder() / secret
+            try:
+                path.write_bytes(content)
+            except OSError:  # what is there of it would never be removed
+                path.unlink(missing_ok=True)
+                raise
+            self._kept[name] = _Kept(path, len(content), self._clock() + self.keep_seconds)
+        return name
+
+    def read(self, name: str) -> bytes | None:
+        """Return the file of a name that was given out; None if it was not, or has gone."""
+        with self._lock:
+            self._expire()
+            kept = self._kept.get(name)
+            return kept.path.read_bytes() if kept else None
+
+    def expire(self) -> None:
+        """Remove the files whose time is over."""
+        with self._lock:
+            self._expire()
+
+    async def watch(self) -> None:
+        """Remove files when their time is over, also if nobody asks for any, until cancelled."""
+        while True:
+            await asyncio.sleep(self.keep_seconds / 10)
+            await asyncio.to_thread(self.expire)
+
+    def close(self) -> None:
+        """Remove all files and the folder."""
+        with self._lock:
+            self._kept.clear()
+            if self._folder:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = None
+
+    def _own_folder(self) -> Path:
+        """Return the folder, which is made when it is needed: a service need not have where to write."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="dragoman-"))
+        return self._folder
+
+    def _make_room(self, size: int) -> None:
+        self._expire()
+        while self._kept and sum(kept.size for kept in self._kept.values()) + size > self.max_total_bytes:
+            self._remove_oldest()
+
+    def _expire(self) -> None:
+        now = self._clock()
+        while self._kept and next(iter(self._kept.values())).expires <= now:
+            self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        kept = self._kept.pop(next(iter(self._kept)))
+        kept.path.unlink(missing_ok=True)
+
+
+def _safe(stem: str) -> str:
+    """Return letters, digits and hyphens of a name, as much as makes it known again."""
+    return re.sub(r"[^\w-]+", "_", stem)[:MAX_STEM_CHARACTERS].strip("_") or "file"

@@ -1,0 +1,124 @@
+"""The routes that translate files: one takes a file and says where its translation is, the other hands that out."""
+
+import mimetypes
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.datastructures import UploadFile
+from pydantic import ValidationError
+
+from service.errors import InvalidRequest, NotFound, describe_invalid_fields
+from service.files import Format, translate_file
+from service.requests import unless_client_leaves
+from service.routes import get_state
+from service.schemas import AUTO, ErrorResponse, FileRequest, FileResponse
+from service.state import ServiceState
+from service.text_routes import ERRORS, DirectRoute
+from service.translator import Options, aside
+
+TRANSLATE_FILE = "/translate_file"
+UNPACKED = 5
+"""Times of what a file may be, when it is unpacked."""
+TEXT_SUFFIXES = {".txt", ".md", ".html", ".srt"}
+
+files = APIRouter(route_class=DirectRoute)
+
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file", "source", "target"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        **FileRequest.model_json_schema()["properties"],
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@files.post(TRANSLATE_FILE, response_model=FileResponse, responses=ERRORS, openapi_extra=_FORM)
+async def post_file(request: Request) -> Response:
+    """Translate a file; all of it but its text stays as it is."""
+    state = await get_state(request)
+    state.translator  # noqa: B018 – NotReady before a file is read
+    content, name, fields = await _read_form(request)
+    for code in (fields.target,) if fields.source == AUTO else (fields.source, fields.target):
+        if code not in state.languages:
+            raise InvalidRequest(f"{code} is not supported")
+    suffix = PurePath(name).suffix.lower()
+    if suffix in TEXT_SUFFIXES and len(content) > 4 * state.settings.file_char_limit:
+        raise InvalidRequest(f"Invalid file: its text exceeds the limit of {state.settings.file_char_limit} characters")
+
+    async def translate(texts: list[str], text_format: Format) -> list[str]:
+        return await _translate(texts, text_format, fields, state)
+
+    source = "" if fields.source == AUTO else fields.source
+    limit = UNPACKED * state.settings.max_file_bytes
+    work = translate_file(content, suffix, translate, source=source, target=fields.target, max_bytes=limit)
+    translated = await unless_client_leaves(request, work)
+    kept_as = await aside(len(translated), lambda: state.downloads.add(translated, PurePath(name).stem, suffix))
+    url = f"{str(request.base_url).rstrip('/')}/download_file/{quote(kept_as)}"
+    return Response(FileResponse(translatedFileUrl=url).model_dump_json(), media_type="application/json")
+
+
+async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:
+    """Return a file, the name that it has, and the fields beside it."""
+    try:
+        async with request.form(max_files=1, max_fields=10) as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile) or not file.filename:
+                raise InvalidRequest("Invalid request: missing file parameter")
+            fields = {key: value for key, value in form.items() if isinstance(value, str)}
+            return await file.read(), file.filename, FileRequest.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(describe_invalid_fields(error)) from error
+    except ValueError as error:  # the client chose a charset that decodes nothing
+        raise InvalidRequest("Invalid form: its text cannot be decoded") from error
+
+
+async def _translate(texts: list[str], text_format: Format, fields: FileRequest, state: ServiceState) -> list[str]:
+    characters, limit = sum(map(len, texts)), state.settings.file_char_limit
+    if characters > limit:
+        raise InvalidRequest(f"Invalid file: its text ({characters}) exceeds the limit of {limit} characters")
+    source = fields.source
+    if source == AUTO:
+        sample = "\n".join(texts)
+        source = (await aside(len(sample), lambda: state.detector.detect(sample)))[0].language
+    if source == fields.target:
+        return texts
+    route = state.catalogue.route(source, fields.target)
+    if not route:
+        raise InvalidRequest(f"Translation from {source} to {fields.target} is not supported")
+    options = Options(text_format=text_format, timeout_seconds=state.settings.timeout_seconds)
+    return [answer.texts[0] for answer in await state.translator.run_along(route, texts, options)]
+
+
+@files.get(
+    "/download_file/{name}",
+    response_class=Response,
+    responses={
+        200: {"description": "The file", "content": {"application/octet-stream": {}}},
+        404: {"model": ErrorResponse, "description": "There is no such file, or no more"},
+    },
+)
+async def download_file(request: Request) -> Response:
+    """Hand out a translated file."""
+    state = await get_state(request)
+    name = str(request.path_params["name"])
+    content = state.downloads.read(name)
+    if content is None:
+        raise NotFound("There is no such file, or no more")
+    _, _, shown = name.partition(".")
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(shown)}"}
+    media_type = mimetypes.guess_type(shown)[0] or "application/octet-stream"
+    if media_type == "text/html":  # what a client brought is not to run as a page of this service
+        media_type = "application/octet-stream"
+    return Response(content, media_type=media_type, headers=headers)

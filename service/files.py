@@ -1,0 +1,64 @@
+"""Translation of files: what is text in them is translated, and all else stays as it is.
+
+Each format is read into texts and a way back (``service.formats``), so that all texts of a file are
+translated together.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from service.errors import InvalidRequest
+from service.formats.epub import open_epub
+from service.formats.markdown import open_md
+from service.formats.office import open_docx, open_pptx
+from service.formats.opendocument import open_odp, open_odt
+from service.formats.opened import Format, Job, Opened
+from service.formats.subtitles import open_srt
+from service.formats.text import open_html, open_txt
+
+Translate: TypeAlias = Callable[[list[str], Format], Awaitable[list[str]]]
+"""Texts → their translations in the same order; HTML keeps its inline tags around the right words."""
+
+MAX_BYTES = 50_000_000
+
+_OPEN: dict[str, Callable[[bytes, Job], Opened]] = {
+    ".txt": open_txt,
+    ".md": open_md,
+    ".html": open_html,
+    ".srt": open_srt,
+    ".docx": open_docx,
+    ".pptx": open_pptx,
+    ".odt": open_odt,
+    ".odp": open_odp,
+    ".epub": open_epub,
+}
+SUPPORTED = tuple(_OPEN)
+"""Suffixes of the files that can be translated."""
+
+
+async def translate_file(
+    content: bytes,
+    suffix: str,
+    translate: Translate,
+    *,
+    source: str = "",
+    target: str = "",
+    max_bytes: int = MAX_BYTES,
+) -> bytes:
+    """Return a file with translations in the place of its texts; a text that it has often is translated once.
+
+    ``source`` and ``target`` are codes of languages: lines are joined and broken as these have it, and documents that
+    name their language are given the target. InvalidRequest if the suffix is not supported, or the file is not what its
+    suffix says, encrypted, or larger than ``max_bytes`` once unpacked.
+    """
+    opener = _OPEN.get(suffix.lower())
+    if opener is None:
+        raise InvalidRequest(f"{suffix or 'A file without a suffix'} is not supported; {', '.join(SUPPORTED)} are")
+    if len(content) > max_bytes:
+        raise InvalidRequest(f"Invalid file: {len(content)} bytes exceed the limit of {max_bytes}")
+    opened = await asyncio.to_thread(opener, content, Job(source, target, max_bytes))
+    distinct = list(dict.fromkeys(text for text in opened.texts if any(map(str.isalpha, text))))
+    translations = await translate(distinct, opened.format) if distinct else []
+    translation_of = dict(zip(distinct, translations, strict=True))
+    return await asyncio.to_thread(opened.write, [translation_of.get(text, text) for text in opened.texts])

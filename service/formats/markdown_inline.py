@@ -1,0 +1,276 @@
+"""The inside of a Markdown block: emphasis, links and code as nodes that remember how they were written."""
+
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import NamedTuple
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, reference
+from markdown_it.rules_inline import StateInline, image, link
+from markdown_it.token import Token
+
+from service.formats.inline import MAX_DEPTH, Mark, Node, Span, Text
+
+_NOTE = re.compile(r"\[\^[^\]\s]+\]:?|\[[ xX]\](?=\s)")
+"""A footnote, or the box of a task, which CommonMark does not know."""
+_FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:")
+"""What begins a line of its own, though not to CommonMark."""
+_BREAK = re.compile(r"( *)(\\?)\n[ \t]*")
+_TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)[^>]*?(/?)>", re.DOTALL)
+_SPECIAL = re.compile(r"[\\`*_\[\]<>&~!#]|^[+=-]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d\d\d)[.)]")
+_HTML = {"em": "<em>", "strong": "<strong>", "s": "<s>"}
+_PLAIN_TAGS = {tag: name for name, tag in _HTML.items()}
+
+
+class Inline(NamedTuple):
+    """The nodes of a block."""
+
+    nodes: list[Node]
+    widths: list[list[int]]
+    """Lengths of its lines, those between two hard breaks together."""
+    spelling: dict[str, str]
+    """Characters that it only has escaped, or as a reference → how."""
+
+
+class Style(NamedTuple):
+    """How nodes are written."""
+
+    spelling: dict[str, str]
+    escaped: bool = False
+    """Whether characters that could mean something are escaped."""
+    tags: bool = False
+    """Whether emphasis is written as HTML, which may be within a word, or beside a mark."""
+
+
+class _Wrap(NamedTuple):
+    """What a span was written as, and what it is, by which it is known again."""
+
+    opening: str
+    closing: str
+    what: str
+
+
+def make_parser() -> MarkdownIt:
+    """Return a parser whose tokens can be found in their source."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("text_join")
+    parser.block.ruler.at("reference", _reference)
+    parser.inline.ruler.at("link", _link)
+    parser.inline.ruler.at("image", _image)
+    parser.inline.ruler.before("link", "note", _note)
+    return parser
+
+
+def _reference(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    is_footnote = _FOOTNOTE.match(state.src, state.bMarks[start] + state.tShift[start])
+    return not is_footnote and reference(state, start, end, silent)
+
+
+def _link(state: StateInline, silent: bool) -> bool:
+    found = link(state, silent)
+    if found and not silent:
+        state.tokens[-1].meta["end"] = state.pos
+    return found
+
+
+def _image(state: StateInline, silent: bool) -> bool:
+    found = image(state, silent)
+    if found and not silent:
+        state.tokens[-1].meta["end"] = state.pos
+    return found
+
+
+def _note(state: StateInline, silent: bool) -> bool:
+    found = _NOTE.match(state.src, state.pos, state.posMax)
+    if found is None or (found[0].endswith("]") and "^" not in found[0] and state.pos > 0):
+        return False
+    if not silent:
+        state.push("note", "", 0).content = found[0]
+    state.pos = found.end()
+    return True
+
+
+class _Reader:
+    """Follows the tokens of a block through its source."""
+
+    def __init__(self, source: str, space: str) -> None:
+        self.source, self.space = source, space
+        self.at = 0
+        self.line_start = 0
+        self.widths: list[list[int]] = [[]]
+        self.literal: set[str] = set()
+        self.spelling: dict[str, str] = {}
+        self.nodes: list[list[Node]] = [[]]
+        self.opened: list[tuple[str, str]] = []
+
+    def take(self, length: int) -> str:
+        """Return what the next characters are written as; a line's end in it is a space to Markdown too."""
+        raw = self.source[self.at : self.at + length]
+        self.at += len(raw)
+        return raw.replace("\n", " ")
+
+    def add(self, node: Node) -> None:
+        self.nodes[-1].append(node)
+
+    def open(self, raw: str, what: str) -> None:
+        self.opened.append((raw, what))
+        self.nodes.append([])
+
+    def close(self, raw: str) -> None:
+        opening, what = self.opened.pop()
+        children = self.nodes.pop()
+        self.add(Span(_Wrap(opening, raw, what), children))
+
+    def end_line(self, is_hard: bool) -> bool:
+        found = _BREAK.match(self.source, self.at)
+        if found is None:
+            return False
+        self.widths[-1].append(self.at - self.line_start)
+        if is_hard or _FOOTNOTE.match(self.source, found.end()):
+            self.widths.append([])
+            self.add(Mark("br", f"{found[1]}{found[2]}\n"))
+        elif self.space:
+            self.add(Text(self.space))
+        self.at = self.line_start = found.end()
+        return True
+
+
+def read_inline(source: str, tokens: Sequence[Token], space: str) -> Inline | None:
+    """Return the nodes of a block, whose lines are joined by ``space``; None if its tokens are not found in it."""
+    reader = _Reader(source, space)
+    pairs = _pairs(tokens)
+    is_within_autolink = False
+    for i, token in enumerate(tokens):
+        if token.info == "auto" or is_within_autolink:
+            is_within_autolink = token.info != "auto" or token.nesting > 0
+            if token.type == "link_open":
+                raw = reader.take(source.find(">", reader.at) + 1 - reader.at)
+                reader.add(Mark("code", raw, raw[1:-1]))
+        elif not _read(reader, token, pairs.get(i, "")):
+            return None
+        if len(reader.opened) > MAX_DEPTH:
+            return None
+    if reader.at != len(source) or reader.opened:
+        return None
+    reader.widths[-1].append(reader.at - reader.line_start)
+    spelling = {character: raw for character, raw in reader.spelling.items() if character not in reader.literal}
+    return Inline(reader.nodes[0], reader.widths, spelling)
+
+
+def _read(reader: _Reader, token: Token, half: str) -> bool:
+    """Read one token; say whether it was found."""
+    match token.type:
+        case "text":
+            text = token.content
+            reader.literal.update(text)
+            reader.add(Text(text))
+            return reader.take(len(text)) == text.replace("\n", " ")
+        case "text_special":
+            reader.spelling.setdefault(token.content, token.markup)
+            reader.add(Text(token.content))
+            return reader.take(len(token.markup)) == token.markup
+        case "softbreak" | "hardbreak":
+            return reader.end_line(token.type == "hardbreak")
+        case "code_inline":
+            end = re.compile(f"(?<!`){token.markup}(?!`)").search(reader.source, reader.at + len(token.markup))
+            raw = reader.take(end.end() - reader.at) if end else ""
+            reader.add(Mark("code", raw, token.content))
+            return bool(raw)
+        case "image":
+            reader.add(Mark("img", reader.take(token.meta["end"] - reader.at)))
+        case "link_open":
+            reader.open(reader.take(1), f"{token.attrGet('href')} {token.attrGet('title') or ''}")
+        case "link_close":
+            reader.close(reader.take(token.meta["end"] - reader.at))
+        case "html_inline" if half == "start":
+            reader.open(reader.take(len(token.content)), _PLAIN_TAGS.get(token.content, token.content))
+        case "html_inline" if half == "end":
+            reader.close(reader.take(len(token.content)))
+        case "html_inline" | "note":
+            tag = "br" if re.match(r"<br\b", token.content, re.IGNORECASE) else "img"
+            reader.add(Mark(tag, reader.take(len(token.content))))  # type: ignore[arg-type]
+        case _ if token.nesting > 0:
+            reader.open(reader.take(len(token.markup)), token.tag)
+        case _:
+            raw = reader.take(len(token.markup))
+            reader.close(raw)
+            return raw == token.markup
+    return True
+
+
+def _pairs(tokens: Sequence[Token]) -> dict[int, str]:
+    """Return which tags of HTML begin or end an element that nests with the emphasis and links around it."""
+    pairs: dict[int, str] = {}
+    opened: list[tuple[int, str]] = []
+    for i, token in enumerate(tokens):
+        tag = _TAG.fullmatch(token.content) if token.type == "html_inline" else None
+        if token.nesting > 0:
+            opened.append((-1, token.tag))
+        elif token.nesting < 0:
+            while opened and opened.pop()[0] >= 0:
+                pass
+        elif tag and not tag[1] and not tag[3]:
+            opened.append((i, tag[2].lower()))
+        elif tag and tag[1]:
+            names = [name if place >= 0 else "" for place, name in opened]
+            limit = max((n for n, name in enumerate(names) if not name), default=-1)
+            found = max((n for n in range(limit + 1, len(names)) if names[n] == tag[2].lower()), default=-1)
+            if found >= 0:
+                pairs |= {opened[found][0]: "start", i: "end"}
+                del opened[found:]
+    return pairs
+
+
+def write_inline(nodes: Sequence[Node], style: Style) -> str:
+    """Write nodes as Markdown, in which only hard breaks end a line."""
+    return "".join(_written(nodes, style))
+
+
+def _written(nodes: Sequence[Node], style: Style) -> Iterator[str]:
+    for node in nodes:
+        match node:
+            case Text(text) if style.escaped:
+                yield _SPECIAL.sub(lambda found: "\\" + found[0], text.replace("\n", " "))
+            case Text(text):
+                yield "".join(style.spelling.get(character, character) for character in text.replace("\n", " "))
+            case Mark(_, raw):
+                yield raw
+            case Span(wrap, children):
+                as_tag = _HTML.get(wrap.what) if style.tags else None
+                yield as_tag or wrap.opening
+                yield from _written(children, style)
+                yield as_tag.replace("<", "</") if as_tag else wrap.closing
+
+
+def without_empty_emphasis(nodes: Sequence[Node]) -> list[Node]:
+    """Return nodes without emphasis around nothing, as of words that a translation left out."""
+    kept: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Span):
+            node = Span(node.wrap, without_empty_emphasis(node.children))
+        if not isinstance(node, Span) or node.children or node.wrap.what not in _HTML:
+            kept.append(node)
+    return kept
+
+
+def look(nodes: Sequence[Node]) -> list[tuple[str, str]]:
+    """Return what a reader gets of nodes: words, and what is around and between them, without how it is written."""
+    parts: list[tuple[str, str]] = []
+    for kind, text in _looks(nodes):
+        if kind == "text" and parts and parts[-1][0] == "text":
+            text = parts.pop()[1] + text
+        parts.append((kind, " ".join(text.split()) if kind == "mark" else text))
+    return [(kind, " ".join(text.split())) for kind, text in parts if kind != "text" or text.strip()]
+
+
+def _looks(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        match node:
+            case Text(text):
+                yield "text", text
+            case Mark(_, raw):
+                yield "mark", raw
+            case Span(wrap, children):
+                yield "span", wrap.what
+                yield from _looks(children)
+                yield "end", escape(wrap.what)

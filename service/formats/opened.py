@@ -1,0 +1,25 @@
+"""A file that was read: the texts in it, and the way back into a file."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+Format = Literal["text", "html"]
+
+
+class Job(NamedTuple):
+    """How a file is to be read and written."""
+
+    source: str
+    """Language of the texts; only how lines are joined depends on it."""
+    target: str
+    """Language of the translations, which documents that name theirs are given; empty: they keep it."""
+    max_bytes: int
+    """What a file may be when it is unpacked."""
+
+
+class Opened(NamedTuple):
+    """The texts of a file, all in one format, and what makes a file of as many translations."""
+
+    texts: list[str]
+    format: Format
+    write: Callable[[Sequence[str]], bytes]

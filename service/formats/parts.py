@@ -1,0 +1,75 @@
+"""Paragraphs in the XML parts of an archive: what docx, pptx, odt and the contents of an epub have in common.
+
+A part without a translated paragraph stays as it is, byte for byte, and a paragraph whose translation is its text stays
+as it was parsed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from service.formats.archive import Archive, serialize
+from service.formats.inline import Span, from_html, has_words, to_html
+
+
+class Dialect(NamedTuple):
+    """How a format writes the inside of a paragraph."""
+
+    read: Callable[[Any], Span]
+    """An element → its nodes, in a span with what else is needed to write them."""
+    write: Callable[[Any, Span], None]
+    """Puts nodes, which may have another order now, into the element that they were read from."""
+
+
+class _Paragraph(NamedTuple):
+    element: Any
+    dialect: Dialect
+    root: Span
+    html: str
+
+
+class Parts(NamedTuple):
+    """The paragraphs of some parts of an archive."""
+
+    trees: dict[str, Any]
+    paragraphs: list[tuple[str, _Paragraph]]
+
+    @property
+    def texts(self) -> list[str]:
+        """HTML of each paragraph."""
+        return [paragraph.html for _, paragraph in self.paragraphs]
+
+    def write(self, translations: Sequence[str]) -> dict[str, bytes]:
+        """Return the parts that are changed by the translations of the texts."""
+        changed = {}
+        for (name, (element, dialect, root, html)), translation in zip(self.paragraphs, translations, strict=True):
+            if translation != html:
+                dialect.write(element, Span(root.wrap, from_html(translation, root.children)))
+                changed[name] = self.trees[name]
+        return {name: serialize(tree) for name, tree in changed.items()}
+
+
+def read_parts(
+    archive: Archive,
+    names: Sequence[str],
+    dialect_of: Callable[[str, Any], Mapping[str, Dialect]],
+    is_shown: Callable[[str, Any], bool] = lambda *_: True,
+) -> Parts:
+    """Find the paragraphs in parts of an archive.
+
+    ``dialect_of`` tells by a part's name and tree which elements are paragraphs, and ``is_shown`` by its name and a
+    paragraph whether anyone sees it.
+    """
+    parts = Parts({}, [])
+    for name in names:
+        tree = archive.parse(name)
+        dialects = dialect_of(name, tree)
+        # All are read before one is written, as they may be in each other.
+        for element in tree.iter(*dialects):
+            if not any(map(str.isalpha, "".join(element.itertext()))):  # most of an empty form
+                continue
+            dialect = dialects[element.tag]
+            root = dialect.read(element)
+            if has_words(root.children) and is_shown(name, element):
+                parts.trees[name] = tree
+                parts.paragraphs.append((name, _Paragraph(element, dialect, root, to_html(root.children))))
+    return parts

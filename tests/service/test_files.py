@@ -1,0 +1,129 @@
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import InvalidRequest
+from service.files import SUPPORTED, translate_file
+from service.formats.opened import Format
+from tests.service.documents import docx, echo, epub, odf_part, odt, pptx, shout, translated, unzipped, zipped
+
+DOCUMENTS = {
+    ".txt": "hallo welt\n".encode("utf-16"),
+    ".md": b"# hallo\n\n- *liebe* [welt](x)\n",
+    ".html": b"<p>hallo <b>welt</b>",
+    ".srt": b"1\n00:00:01,000 --> 00:00:02,000\nhallo <i>welt</i>\n",
+    ".docx": docx("<w:p><w:r><w:t>hallo</w:t></w:r></w:p>"),
+    ".pptx": pptx("<a:p><a:r><a:t>hallo</a:t></a:r></a:p>"),
+    ".odt": odt("<text:p>hallo <text:span>welt</text:span></text:p>"),
+    ".odp": zipped(
+        {"mimetype": "application/vnd.oasis.opendocument.presentation", "content.xml": odf_part("<text:p>a</text:p>")}
+    ),
+    ".epub": epub(),
+}
+
+
+def test_there_is_a_document_of_each_format() -> None:
+    assert set(DOCUMENTS) == set(SUPPORTED)
+
+
+@pytest.mark.parametrize("suffix", SUPPORTED)
+def test_a_document_whose_texts_are_left_as_they_are_comes_back(suffix: str) -> None:
+    again = translated(DOCUMENTS[suffix], suffix, echo)
+    if suffix in (".txt", ".md", ".html", ".srt"):
+        assert again == DOCUMENTS[suffix]
+    else:
+        assert list(unzipped(again).items()) == list(unzipped(DOCUMENTS[suffix]).items())
+
+
+@pytest.mark.parametrize("suffix", SUPPORTED)
+def test_a_document_is_translated(suffix: str) -> None:
+    again = translated(DOCUMENTS[suffix], suffix)
+    assert again != DOCUMENTS[suffix]
+    assert translated(again, suffix) == again
+
+
+@pytest.mark.parametrize("suffix", [".pdf", "", ".exe", "docx", "../x"])
+def test_another_format_is_refused_with_those_that_are_known(suffix: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"is not supported; \.txt, "):
+        translated(b"x", suffix)
+
+
+def test_a_suffix_in_capitals_is_the_same() -> None:
+    assert translated(b"hallo", ".TXT") == b"HALLO"
+
+
+def test_all_texts_of_a_file_are_translated_in_one_call_and_each_but_once() -> None:
+    calls: list[tuple[list[str], Format]] = []
+
+    async def translate(texts: list[str], kind: Format) -> list[str]:
+        calls.append((texts, kind))
+        return [text.upper() for text in texts]
+
+    cue = "1\n00:00:01,000 --> 00:00:02,000\n{}\n\n".format
+    asyncio.run(translate_file("".join(map(cue, "ab1a")).encode(), ".srt", translate))
+    assert calls == [(["a", "b"], "html")]
+
+
+def test_nothing_is_translated_of_a_file_without_words() -> None:
+    async def fail(texts: list[str], kind: Format) -> list[str]:
+        raise AssertionError(texts, kind)
+
+    assert asyncio.run(translate_file(b"1 2 3\n", ".txt", fail)) == b"1 2 3\n"
+    assert asyncio.run(translate_file(b"", ".html", fail)) == b""
+
+
+def test_a_file_over_the_limit_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="5 bytes exceed the limit of 4"):
+        translated(b"hallo", ".txt", max_bytes=4)
+
+
+@pytest.mark.parametrize("suffix", SUPPORTED)
+@settings(max_examples=60, deadline=None)
+@given(content=st.binary(max_size=300))
+def test_bytes_that_are_no_document_are_refused_or_translated_and_nothing_else_happens(
+    suffix: str, content: bytes
+) -> None:
+    _refused_or_translated(content, suffix)
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUPPORTED if len(DOCUMENTS[suffix]) > 100])
+def test_documents_that_are_damaged_anywhere_are_refused_or_translated_and_nothing_else_happens(suffix: str) -> None:
+    random = Random(suffix)
+    for _ in range(150):
+        content = bytearray(DOCUMENTS[suffix])
+        for _ in range(random.randint(1, 4)):
+            content[random.randrange(len(content))] = random.randrange(256)
+        _refused_or_translated(bytes(content[: random.choice([len(content), random.randrange(len(content))])]), suffix)
+
+
+HOSTILE: list[Callable[[str], str]] = [
+    lambda _: "",
+    lambda text: text[::-1],
+    lambda text: text + text,
+    lambda text: text.replace('id="', 'id="9'),
+    lambda text: text.replace("<", "&lt;"),
+    lambda _: "</span></code><code></span><span><b>\x00\x1f\ud800&#0;&#xD800;\ufffe",
+    lambda text: text.replace("</", "<"),
+]
+
+
+@pytest.mark.parametrize("suffix", SUPPORTED)
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_whatever_a_translation_is_the_document_stays_one(suffix: str, hostile: Callable[[str], str]) -> None:
+    again = translated(DOCUMENTS[suffix], suffix, lambda text, _: hostile(text))
+    if suffix not in (".txt", ".html", ".srt"):  # what they mean depends on each of their characters
+        translated(again, suffix, echo)
+
+
+def _refused_or_translated(content: bytes, suffix: str) -> None:
+    try:
+        translated(content, suffix, shout)
+    except InvalidRequest as error:
+        message = str(error)
+    else:
+        message = "Invalid file: none"
+    assert message.startswith("Invalid file: ")

@@ -1,0 +1,74 @@
+import codecs
+
+import pytest
+
+from service.errors import InvalidRequest
+from tests.service.documents import echo, translated
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"", "utf-8"),
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ],
+)
+def test_a_text_is_written_in_the_encoding_that_it_was_in(mark: bytes, encoding: str) -> None:
+    content = mark + "grüße\r\n\n  welt\n".encode(encoding)
+    assert translated(content, ".txt", echo) == content
+    assert translated(content, ".txt") == mark + "GRÜßE\r\n\n  WELT\n".encode(encoding)
+
+
+@pytest.mark.parametrize("content", ["grüße".encode("cp1252"), "grüße".encode("utf-16-le"), b"\xff\xfea", b"a\0b"])
+def test_a_text_in_another_encoding_is_refused(content: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"Invalid file: (its text is not in UTF-8|not a text)"):
+        translated(content, ".txt")
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ("", "utf-8"),
+        ("<meta charset=utf-8>", "utf-8"),
+        ('<META name="a"><meta charset="ISO-8859-1">', "cp1252"),
+        ('<meta http-equiv="Content-Type" content="text/html; charset=windows-1252">', "cp1252"),
+        ("<meta charset=shift_jis>", "shift_jis"),
+        ('<?xml version="1.0" encoding="iso-8859-2"?>', "iso8859-2"),
+        ("<meta charset=rot13>", "utf-8"),  # no encoding of documents
+        ("<meta charset=utf-16>", "utf-8"),  # or the name could not have been read
+    ],
+)
+def test_html_is_in_the_encoding_that_it_names(head: str, encoding: str) -> None:
+    content = f"{head}<p>an <b>alle</b> – ok".encode(encoding, "replace")
+    assert translated(content, ".html", echo) == content
+    assert translated(content, ".html").decode(encoding) == content.decode(encoding).replace(
+        "an <b>alle</b>", "AN <b>ALLE</b>"
+    ).replace("ok", "OK")
+
+
+def test_characters_that_the_encoding_of_html_lacks_are_written_as_references() -> None:
+    assert translated(b"<meta charset=latin1><p>a", ".html", lambda text, _: text[:-1] + "中") == (
+        b"<meta charset=latin1><p>&#20013;"
+    )
+
+
+def test_html_that_is_not_in_its_encoding_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="its text is not in big5"):
+        translated(b"<meta charset=big5>\xff\xff", ".html")
+
+
+@pytest.mark.parametrize(
+    ("html", "output"),
+    [
+        ("<html lang=de><p>a", '<html lang="en"><p>A'),
+        ("<!doctype html>\n<HTML class='x' LANG='de-DE'>", "<!doctype html>\n<HTML class='x' LANG=\"en\">"),
+        ('<html xml:lang="de" lang="de">', '<html xml:lang="en" lang="en">'),
+        ("<html><body lang=de>", "<html><body lang=de>"),
+        ('<html data-x=" lang=de">', '<html data-x=" lang=de">'),
+    ],
+)
+def test_html_says_in_which_language_it_is_now(html: str, output: str) -> None:
+    assert translated(f"{html}<p>b".encode(), ".html", target="en").decode() == f"{output}<p>B"
+    assert translated(html.encode(), ".html", echo).decode() == html
