@@ -6,11 +6,12 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
-from fastapi.datastructures import UploadFile
 from pydantic import ValidationError
+from starlette.datastructures import UploadFile
 
 from service.errors import InvalidRequest, NotFound, describe_invalid_fields
-from service.files import Format, translate_file
+from service.files import translate_file
+from service.formats.opened import Format
 from service.requests import unless_client_leaves
 from service.routes import get_state
 from service.schemas import AUTO, ErrorResponse, FileRequest, FileResponse

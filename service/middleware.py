@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,12 +18,14 @@ WATCHERS = ("/health", "/metrics")
 
 
 class BodyLimit:
-    """Refuse bodies over ``max_bytes``, or what is said ``of_path``, by their announced length where there is one, and as they come in anyway.
+    """Refuse bodies over ``max_bytes``, or what is said ``of_path``.
+
+    By their announced length where there is one, and as they come in anyway.
 
     Starlette's RequestBodyLimitMiddleware would answer in plain text where a route does not read the body.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, of_path: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, of_path: Mapping[str, int] = MappingProxyType({})) -> None:
         self.app = app
         self.max_bytes = max_bytes
         self.of_path = of_path

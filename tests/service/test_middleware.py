@@ -44,7 +44,7 @@ def call(app: ASGIApp, *parts: bytes, headers: dict[bytes, bytes] | None = None)
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "headers": list((headers or {}).items())}
+    scope = {"type": "http", "path": "/x", "method": "POST", "headers": list((headers or {}).items())}
     asyncio.run(app(scope, receive, send))
     return sent[0]["status"], sent[1]["body"]
 

@@ -1,0 +1,117 @@
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.files import SUPPORTED
+from tests.service.fakes import GatedSearch
+from tests.service.live import Live, assert_error, local_settings, running, serve_fakes
+
+GERMAN = "Ich habe heute keine Zeit."
+
+
+@pytest.fixture
+def served(
+    search: GatedSearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Live]:
+    """Run a service that answers each sentence backwards; a parameter is its settings."""
+    serve_fakes(monkeypatch, search, "translate:de:en", "translate:en:de", "translate:en:fr")
+    with running(local_settings(tmp_path, **getattr(request, "param", {}))) as live:
+        yield live
+
+
+def send(live: Live, name: str, content: bytes, **fields: str) -> httpx.Response:
+    data = {"source": "de", "target": "en"} | fields
+    return live.client.post("/translate_file", files={"file": (name, content)}, data=data)
+
+
+def translated(live: Live, name: str, content: bytes, **fields: str) -> httpx.Response:
+    answer = send(live, name, content, **fields)
+    assert answer.status_code == 200, answer.text
+    return live.client.get(answer.json()["translatedFileUrl"])
+
+
+def test_a_translated_file_can_be_had_where_the_answer_says(served: Live) -> None:
+    answer = send(served, "Mein Brief.txt", f"{GERMAN}\n\nAbc.\n".encode())
+    url = answer.json()["translatedFileUrl"]
+    assert url.startswith("http://{}:{}/download_file/".format(*served.address))
+    file = served.client.get(url)
+    assert (file.status_code, file.text) == (200, f"{GERMAN[::-1]}\n\n.cbA\n")
+    assert file.headers["content-disposition"] == "attachment; filename*=UTF-8''Mein_Brief.txt"
+
+
+@pytest.mark.parametrize("source", ["auto", "de"])
+def test_the_language_of_a_file_can_be_found_out(source: str, served: Live) -> None:
+    assert translated(served, "a.md", f"# {GERMAN}\n".encode(), source=source).text == f"# {GERMAN[::-1]}\n"
+
+
+def test_a_file_goes_through_english_where_no_network_translates_directly(served: Live) -> None:
+    assert translated(served, "a.txt", b"Abc.", target="fr").text == "Abc."
+
+
+def test_a_page_is_handed_out_as_a_file_and_never_as_a_page_of_the_service(served: Live) -> None:
+    file = translated(served, "a.html", b"<p>Abc <b>def</b></p><script>x</script>")
+    assert file.headers["content-type"] == "application/octet-stream"
+    assert file.text.count("<b>") == 1
+    assert "<script>x</script>" in file.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fields", "message"),
+    [
+        ("a.pdf", b"x", {}, f".pdf is not supported; {', '.join(SUPPORTED)} are"),
+        ("a", b"x", {}, f"A file without a suffix is not supported; {', '.join(SUPPORTED)} are"),
+        ("a.txt", b"Abc", {"target": "xx"}, "xx is not supported"),
+        ("a.txt", b"Abc", {"source": "xx"}, "xx is not supported"),
+        ("a.docx", b"no zip", {}, None),
+        ("a.txt", b"\xff\xfe\x00", {}, None),
+        ("../../etc/passwd", b"x", {}, None),
+    ],
+)
+def test_a_file_that_cannot_be_translated_is_refused_with_a_reason(
+    name: str, content: bytes, fields: dict[str, str], message: str | None, served: Live
+) -> None:
+    assert_error(send(served, name, content, **fields), 400, message)
+
+
+@pytest.mark.parametrize("data", [{"data": {"source": "de", "target": "en"}}, {"json": {}}, {"content": b"x"}])
+def test_a_request_without_a_file_is_refused(data: dict[str, Any], served: Live) -> None:
+    assert_error(served.client.post("/translate_file", **data), 400, "Invalid request: missing file parameter")
+
+
+def test_a_request_without_a_target_is_refused(served: Live) -> None:
+    answer = served.client.post("/translate_file", files={"file": ("a.txt", b"x")}, data={"source": "de"})
+    assert_error(answer, 400, "Invalid request: missing target parameter")
+
+
+@pytest.mark.parametrize("served", [{"max_file_bytes": 2000, "file_char_limit": 100}], indirect=True)
+def test_what_is_too_large_is_refused_before_it_is_read_and_after_it_is_unpacked(served: Live) -> None:
+    assert send(served, "a.txt", b"a" * 3000).status_code == 413
+    assert_error(send(served, "a.txt", b"a" * 401), 400, "Invalid file: its text exceeds the limit of 100 characters")
+    assert_error(
+        send(served, "a.txt", b"a" * 101), 400, "Invalid file: its text (101) exceeds the limit of 100 characters"
+    )
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", b" " * 1_000_000)
+    assert_error(send(served, "a.docx", bomb.getvalue()), 400)
+
+
+@pytest.mark.parametrize("name", ["x", "..%2f..%2fetc%2fpasswd", "%00", "a" * 5000])
+def test_a_file_that_was_not_given_out_is_not_there(name: str, served: Live) -> None:
+    answer = served.client.get(f"/download_file/{name}")
+    assert answer.status_code == 404
+    assert answer.json().keys() == {"error"}
+
+
+def test_when_the_service_has_stopped_nothing_is_left(served: Live) -> None:
+    send(served, "a.txt", b"Abc.")
+    folder = served.state.downloads._folder
+    assert folder
+    assert len(list(folder.iterdir())) == 1
+    served.state.downloads.close()
+    assert not folder.exists()
