@@ -30,7 +30,7 @@ SHARPNESS = 2.0
 FUNCTION_WORD_WEIGHT = 4.0
 """Natural logarithm of how much likelier a function word makes its languages than others whose words are known."""
 SURE = 99.0
-MIN_FUNCTION_WORDS = 3
+MIN_FUNCTION_WORDS = 2
 KANA_SHARE = 0.1
 """Of East Asian characters, above which the text is Japanese: Chinese brands have a の."""
 

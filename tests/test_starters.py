@@ -1,5 +1,6 @@
 """What ships does what the README shows, in a process of its own as a newcomer starts it."""
 
+import json
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -95,3 +97,26 @@ def test_a_starter_is_small_enough_to_ship_and_says_what_it_reaches(folder: Path
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 25e6
     assert {score.task for score in manifest.scores} == set(manifest.tasks)
     assert "Not stated" not in (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+README = Path(__file__).parent.parent / "README.md"
+HARD_TEXTS = [
+    tuple(json.loads(cell) for cell in re.findall(r"`([^`]+)`", line))
+    for line in README.read_text(encoding="utf-8").splitlines()
+    if line.startswith('| `{"q":')
+]
+"""Lines of the README's table: a request, and what its answer holds."""
+
+
+def test_the_readme_has_hard_texts() -> None:
+    assert len(HARD_TEXTS) >= 8
+
+
+@pytest.mark.parametrize(("request_", "expected"), HARD_TEXTS, ids=str)
+def test_a_hard_text_of_the_readme_is_answered_as_it_says(
+    service: httpx.Client, request_: dict[str, Any], expected: object
+) -> None:
+    if {bundle["dtype"] for bundle in service.get("/models").json()} != {"int8"}:
+        pytest.skip("answers are the same on every processor only in int8")
+    answer = service.post("/translate", json=request_).raise_for_status().json()
+    assert answer["translatedText"] == expected

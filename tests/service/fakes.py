@@ -77,11 +77,12 @@ class GatedBatch:
         return rows
 
     def admit(self, sentences: Sequence[Sentence]) -> list[int]:
-        self._search.admissions.append([list(sentence.source) for sentence in sentences])
+        sources = [list(sentence.source) for sentence in sentences]
+        self._search.admissions.append(sources)
         self._search.sentences.extend(sentences)
         self._search.on_admission(sentences)
         tickets: list[int] = self._batch.admit(sentences)
-        self._sources.update(zip(tickets, self._search.admissions[-1], strict=True))
+        self._sources.update(zip(tickets, sources, strict=True))  # other threads admit, too
         return tickets
 
     def drop(self, tickets: set[int]) -> None:

@@ -128,9 +128,9 @@ def test_any_page_may_ask(served: Live) -> None:
 
 
 def test_of_html_the_words_are_translated_and_the_tags_stay(served: Live) -> None:
-    source = '<p class="a">Abc def.</p>\n<ul><li>Ghi</li></ul><script>let a = "Abc"</script><code>Abc</code>'
+    source = '<p class="a">Abc def.</p>\n<ul><li>Ghi</li></ul><script>x = "Abc"</script><code>Abc</code>'
     answer = ask(served, source, "de", format="html")
-    expected = '<p class="a">.fed cbA</p>\n<ul><li>ihG</li></ul><script>let a = "Abc"</script><code>Abc</code>'
+    expected = '<p class="a">.fed cbA</p>\n<ul><li>ihG</li></ul><script>x = "Abc"</script><code>Abc</code>'
     assert answer == {"translatedText": expected}
 
 
