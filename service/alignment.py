@@ -100,7 +100,7 @@ def align(
     the alignment is of both texts with the spans in the place of their stand-ins. ``links``
     are those of each sentence.
     """
-    letter = "x"  # which no gap holds
+    letter = "y"  # which no gap holds, of boxes that are ticked an x
     gaps = document.join([letter] * len(sentences), language).split(letter)
     source = _Side(protected)
     target = _Side(protected)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from service.errors import InvalidRequest
 
 KEEP_SECONDS = 30 * 60.0
-MAX_TOTAL_BYTES = 500_000_000
+MAX_TOTAL_BYTES = 150_000_000
 MAX_STEM_CHARACTERS = 50
 
 

@@ -1,5 +1,6 @@
 """The routes that translate files: one takes a file and says where its translation is, the other hands that out."""
 
+import asyncio
 import mimetypes
 from pathlib import PurePath
 from typing import Any
@@ -78,6 +79,7 @@ async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:
             if not isinstance(file, UploadFile) or not file.filename:
                 raise InvalidRequest("Invalid request: missing file parameter")
             fields = {key: value for key, value in form.items() if isinstance(value, str)}
+            file.filename.encode()  # half of a surrogate pair could not be written into an answer
             return await file.read(), file.filename, FileRequest.model_validate(fields)
     except ValidationError as error:
         raise InvalidRequest(describe_invalid_fields(error)) from error
@@ -92,7 +94,8 @@ async def _translate(texts: list[str], text_format: Format, fields: FileRequest,
     source = fields.source
     if source == AUTO:
         sample = "\n".join(texts)
-        source = (await aside(len(sample), lambda: state.detector.detect(sample)))[0].language
+        best = (await aside(len(sample), lambda: state.detector.detect(sample)))[0]
+        source = best.language if best.confidence else fields.target  # in no language served it is left as it is
     if source == fields.target:
         return texts
     route = state.catalogue.route(source, fields.target)
@@ -114,7 +117,7 @@ async def download_file(request: Request) -> Response:
     """Hand out a translated file."""
     state = await get_state(request)
     name = str(request.path_params["name"])
-    content = state.downloads.read(name)
+    content = await asyncio.to_thread(state.downloads.read, name)
     if content is None:
         raise NotFound("There is no such file, or no more")
     _, _, shown = name.partition(".")

@@ -8,7 +8,6 @@ from model.config import MAX_BEAM_SIZE
 from model.tokenizer import Tokenizer
 from service.text import WITHOUT_SPACES
 
-MAX_TERMS = 1_000
 MAX_FORCED_PIECES = MAX_BEAM_SIZE - 1
 """In a sentence; a beam has a place for each, and one for what has none of them."""
 

@@ -16,12 +16,9 @@ from service.text import WITHOUT_SPACES
 MIN_WIDTH, MIN_WIDTH_WITHOUT_SPACES = 40, 20
 """Nobody wraps at less; labels that are as long as this are rare."""
 
-_LINE = re.compile(
+_START = re.compile(
     r"(?P<quote>(?:[ \t]*>)*[ \t]*)"  # as mail quotes
     r"(?P<bullet>(?:[-*+•·‣–—]|\d{1,3}[.)]|[a-zA-Z][.)])[ \t]+)?"
-    r"(?P<core>.*?)"
-    r"(?P<end>[ \t]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])?)",
-    re.DOTALL,
 )
 _ENDS_A_SENTENCE = re.compile(r"[.!?…:;。！？：；][\"'»“”’)\]」』]*$")
 _SPACE = re.compile(r"\s+")
@@ -66,7 +63,7 @@ class Unwrapped(NamedTuple):
 def unwrap(text: str, language: str) -> Unwrapped:
     """Join the lines of each wrapped paragraph of a text in ``language``."""
     raw = text.splitlines(keepends=True)
-    lines = [Line(**found.groupdict(default="")) for line in raw if (found := _LINE.fullmatch(line))]
+    lines = [_line(one) for one in raw]
     joined: list[str] = []
     wraps: list[Wrap | None] = []
     start = 0
@@ -80,6 +77,13 @@ def unwrap(text: str, language: str) -> Unwrapped:
             wraps += [None] * (stop - start)
         start = stop
     return Unwrapped("".join(joined), wraps)
+
+
+def _line(raw: str) -> Line:
+    start = _START.match(raw)
+    assert start  # it matches the empty text, too
+    core = raw.splitlines()[0][start.end() :].rstrip()
+    return Line(start["quote"], start["bullet"] or "", core, raw[start.end() + len(core) :])
 
 
 def beginning(text: str, language: str, characters: int) -> str:

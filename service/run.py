@@ -7,7 +7,8 @@ from typing import NamedTuple
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
-from service.glossary import forced_pieces
+from service.glossary import MAX_FORCED_PIECES, forced_pieces
+from service.normalization import for_network
 from service.parsing import Format, Parsed, parse
 from service.preparation import Output, Prepared, Sentence, Written, outputs_of, prepare
 from service.repetition import repeats
@@ -84,9 +85,12 @@ class Run:
             for sentence in prepared.sentences
         ]
         languages = (task.source, task.target)
+        glossary = {  # terms as the sentences are read
+            for_network(term, task.source, lambda text: len(bundle.tokenizer.encode(text))).text: translation
+            for term, translation in reading.glossary.items()
+        }
         self.constraints: list[list[list[int]]] = [
-            forced_pieces(sentence.masked.text, reading.glossary, languages, bundle.tokenizer)
-            for _, sentence in self.sentences
+            forced_pieces(sentence.masked.text, glossary, languages, bundle.tokenizer) for _, sentence in self.sentences
         ]
 
     @property
@@ -118,7 +122,11 @@ class Run:
     def _with_masks(self, place: int) -> list[list[int]]:
         """Return the constraints of a sentence and all of its masks."""
         masks = self.sentences[place][1].masked.stand_in_of
-        return self.constraints[place] + [self.bundle.tokenizer.encode(mask)[-1:] for mask in masks]
+        forced = [self.bundle.tokenizer.encode(mask)[-1:] for mask in masks]
+        for pieces in self.constraints[place]:  # as far as a beam is wide enough
+            if sum(map(len, forced)) + len(pieces) <= MAX_FORCED_PIECES:
+                forced.append(pieces)
+        return forced
 
     def best_output(self, place: int, hypotheses: Sequence[Hypothesis]) -> str:
         """Return the best output of a sentence as a reader sees it."""

@@ -53,7 +53,10 @@ class ServiceState:
         # again and again, for a tenth of a second each time.
         gc.freeze()
         # Not before the service is ready, and not when the first text has to be told: it takes a second or two.
-        await asyncio.to_thread(self.detector.load)
+        try:
+            await asyncio.to_thread(self.detector.load)
+        except Exception:
+            logger.exception("the languages' n-grams cannot be read")
 
     @property
     def catalogue(self) -> Catalogue:

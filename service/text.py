@@ -15,6 +15,8 @@ import sentencex
 CUTS = (re.compile(r"(?<=[;:；：])\s*"), re.compile(r"(?<=[,，、])\s*"), re.compile(r"\s+"))
 _MARKER = re.compile(r"\s*(?:(?:[-*+•·‣◦▪–—>#]+|\(?\d{1,3}[.)]|\[[ xX]?\])[ \t]+)+(?=\S)")
 """What stands before the text of a line: bullets, numbers, quotes, headings of Markdown."""
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
+"""Letters of Hangul that show nothing."""
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 """Languages that put no space between sentences."""
 
@@ -45,7 +47,7 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Documen
         for sentence in _segment(line[start_of_text:], language):
             for part in split_to_fit(sentence, fits):
                 core = part.strip()
-                if not any(map(str.isalpha, core)):
+                if not any(character.isalpha() and character not in _FILLERS for character in core):
                     gaps[-1] += part
                     continue
                 start = part.index(core)

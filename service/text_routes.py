@@ -114,7 +114,7 @@ async def translate(request: Request) -> Response:
     if len(by_route) == 1:
         request.state.task = next(iter(by_route))[-1] if plans[0].route else ""
     if body.stream:
-        return await _stream(body, plans, options, state)
+        return await _stream(request, body, plans, options, state)
 
     async def run(route: tuple[Task, ...], places: Sequence[int]) -> list[tuple[int, Translated]]:
         texts = [body.texts[place] for place in places]
@@ -155,7 +155,9 @@ def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
     return Plan(detection, tuple(route))
 
 
-async def _stream(body: TranslateRequest, plans: Sequence[Plan], options: Options, state: ServiceState) -> Response:
+async def _stream(
+    request: Request, body: TranslateRequest, plans: Sequence[Plan], options: Options, state: ServiceState
+) -> Response:
     if not isinstance(body.q, str):
         raise InvalidRequest("Invalid request: stream parameter is for a single text, not for a list")
     (plan,), text = plans, body.q
@@ -184,7 +186,11 @@ async def _stream(body: TranslateRequest, plans: Sequence[Plan], options: Option
             yield _event("error", json.dumps({"error": str(error)}))
 
     rest = events()
-    first = await anext(rest)  # what goes wrong before it has a status of its own
+
+    async def begin() -> str:
+        return await anext(rest)
+
+    first = await unless_client_leaves(request, begin())  # what goes wrong before it has a status of its own
     return StreamingResponse(with_errors(first, rest), media_type="text/event-stream")
 
 

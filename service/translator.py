@@ -70,7 +70,7 @@ class Translator:
 
     async def run_along(self, route: Sequence[Task], texts: Sequence[str], options: Options = DEFAULTS) -> list[Answer]:
         """Do the tasks of a route one after the other, each on the best outputs of the one before; see ``run``."""
-        async with _deadline(options.timeout_seconds):
+        async with _Deadline(options.timeout_seconds).held():
             for task in route[:-1]:
                 answers = await self._run(task, texts, options._replace(n_best=1, attention=False))
                 texts = [answer.texts[0] for answer in answers]
@@ -95,15 +95,19 @@ class Translator:
         beginnings = [asyncio.ensure_future(self._begin(task, [part], options)) for part in parts or [text]]
         answers: list[Answer] = []
         place = 0
+        # Not around what is yielded: whoever goes on after that may be another task, which a timeout would not know.
+        deadline = _Deadline(options.timeout_seconds)
         try:
-            async with _deadline(options.timeout_seconds):
-                for begun in beginnings:
+            for begun in beginnings:
+                async with deadline.held():
                     run, futures = await begun
-                    hypotheses = []
-                    for n, future in enumerate(futures):
+                hypotheses = []
+                for n, future in enumerate(futures):
+                    async with deadline.held():
                         hypotheses.append(await asyncio.wrap_future(future))
-                        yield Finished(place, run.best_output(n, hypotheses[-1]))
-                        place += 1
+                    yield Finished(place, run.best_output(n, hypotheses[-1]))
+                    place += 1
+                async with deadline.held():
                     answers += await self._finish(run, hypotheses, options)
         finally:
             for begun in beginnings:
@@ -117,7 +121,8 @@ class Translator:
             raise InvalidRequest(_not_supported(task))
         config = _configured(bundle.manifest.decoding, options)
         reading = Reading(options.text_format, options.glossary, options.parts)
-        run = await aside(sum(map(len, texts)), lambda: Run(task, bundle, texts, config, reading))
+        characters = sum(map(len, texts)) + sum(map(len, options.glossary))
+        run = await aside(characters, lambda: Run(task, bundle, texts, config, reading))
         attention = options.attention or run.wants_attention
         constraints = run.constraints if options.glossary else None
         return run, self.engine.submit(bundle, run.sources, config, attention=attention, constraints=constraints)
@@ -149,13 +154,21 @@ def _give_up(begun: "asyncio.Future[tuple[Run, Futures]]") -> None:
         begun.cancel()
 
 
-@asynccontextmanager
-async def _deadline(seconds: float | None) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise DeadlineExceeded(f"No answer within {seconds:g} s") from error
+class _Deadline:
+    """So many seconds from now, or never."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._at = None if seconds is None else asyncio.get_running_loop().time() + seconds
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Give up what is awaited in the block when the time is over, with DeadlineExceeded."""
+        try:
+            async with asyncio.timeout_at(self._at):
+                yield
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"No answer within {self.seconds:g} s") from error
 
 
 async def aside(characters: int, work: Callable[[], Result]) -> Result:

@@ -4,6 +4,7 @@ Sizes are checked before anything is unpacked, by what the archive says of itsel
 element costs a parser some thirty times its four bytes, so elements and attributes are counted before they are parsed.
 """
 
+import re
 import struct
 import zlib
 from collections import Counter
@@ -15,10 +16,13 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from lxml import etree
 
 from service.errors import InvalidRequest
+from service.formats.encoding import DECLARED
 
 MAX_ENTRIES = 5_000
 MAX_NODES = 1_500_000
 """Elements, their ends, attributes: of all XML in a file that is parsed."""
+_COUNTABLE = re.compile(rb"(?i)utf-?(8|16)|(us-)?ascii|iso-8859-\d+|windows-125\d")
+"""Encodings of XML in which each node has a byte of its own that tells it."""
 _ENCRYPTED = 0x1
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """How files of Microsoft Office begin that are encrypted, or older than 2007."""
@@ -85,6 +89,9 @@ class Archive:
         self._nodes += content.count(b"<") + content.count(b"=")
         if self._nodes > MAX_NODES:
             raise InvalidRequest(f"Invalid file: its XML has more than the {MAX_NODES} nodes that are allowed")
+        declared = DECLARED.match(content)
+        if declared and not _COUNTABLE.fullmatch(declared[1]):  # UTF-7, which libxml2 reads, spells < otherwise
+            raise InvalidRequest(f"Invalid file: its part {name!r} is in an encoding that is not supported")
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         try:
             tree = etree.parse(BytesIO(content), parser)

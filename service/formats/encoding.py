@@ -8,7 +8,7 @@ from service.errors import InvalidRequest
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META = re.compile(rb"""<meta\b[^>]{0,500}?\bcharset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
-_DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""")
+DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _LOOKED_AT = 1024
 """Bytes in which HTML has to name its encoding."""
 _OF_DOCUMENTS = re.compile(
@@ -47,7 +47,7 @@ def decode(content: bytes, default: str = "utf-8") -> Decoded:
 
 def decode_html(content: bytes) -> Decoded:
     """Read HTML or XHTML in the encoding of its byte order mark, else that which it names, else UTF-8."""
-    found = _DECLARED.match(content) or _META.search(content[:_LOOKED_AT])
+    found = DECLARED.match(content) or _META.search(content[:_LOOKED_AT])
     encoding = _known(found[1].decode()) if found else "utf-8"
     return decode(content, encoding)
 

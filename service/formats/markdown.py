@@ -144,7 +144,7 @@ def _places(tokens: Sequence[Token], text: str, start: int) -> Iterator[tuple[_K
             at = lines[first].find(cell, column if row == first else 0)
             if at >= 0:
                 row, column = first, at + len(cell)
-                kind: _Kind = "cell" if "|" in lines[first][:at] else "first cell"
+                kind: _Kind = "cell" if lines[first].find("|", 0, at) >= 0 else "first cell"
                 yield kind, token, _Place(offsets[first] + at, offsets[first] + column, [])
         elif before.type == "heading_open" and before.markup.startswith("#"):
             # In front of the content there is no letter, so that this finds the content and nothing before it.

@@ -1,6 +1,7 @@
 """The inside of a Markdown block: emphasis, links and code as nodes that remember how they were written."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
@@ -201,23 +202,26 @@ def _read(reader: _Reader, token: Token, half: str) -> bool:
 def _pairs(tokens: Sequence[Token]) -> dict[int, str]:
     """Return which tags of HTML begin or end an element that nests with the emphasis and links around it."""
     pairs: dict[int, str] = {}
-    opened: list[tuple[int, str]] = []
+    frames: list[tuple[list[tuple[int, str]], Counter[str]]] = [
+        ([], Counter())
+    ]  # open elements, one frame each emphasis
     for i, token in enumerate(tokens):
         tag = _TAG.fullmatch(token.content) if token.type == "html_inline" else None
+        opened, names = frames[-1]
         if token.nesting > 0:
-            opened.append((-1, token.tag))
+            frames.append(([], Counter()))
         elif token.nesting < 0:
-            while opened and opened.pop()[0] >= 0:
-                pass
+            if len(frames) > 1:
+                frames.pop()
         elif tag and not tag[1] and not tag[3]:
             opened.append((i, tag[2].lower()))
-        elif tag and tag[1]:
-            names = [name if place >= 0 else "" for place, name in opened]
-            limit = max((n for n, name in enumerate(names) if not name), default=-1)
-            found = max((n for n in range(limit + 1, len(names)) if names[n] == tag[2].lower()), default=-1)
-            if found >= 0:
-                pairs |= {opened[found][0]: "start", i: "end"}
-                del opened[found:]
+            names[tag[2].lower()] += 1
+        elif tag and tag[1] and names[wanted := tag[2].lower()]:
+            name = ""
+            while name != wanted:
+                place, name = opened.pop()
+                names[name] -= 1
+            pairs[place], pairs[i] = "start", "end"
     return pairs
 
 

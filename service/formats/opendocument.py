@@ -104,7 +104,7 @@ def _text(text: str | None) -> Iterator[Text]:
 
 def _mark(child: Any) -> Mark:
     spaces = child.get(f"{_TEXT}c", "1") if child.tag == f"{_TEXT}s" else ""
-    if child.tag in _BREAKS or (spaces.isdigit() and int(spaces[:6]) >= _MIN_COLUMN_SPACES):
+    if child.tag in _BREAKS or (spaces.isdecimal() and int(spaces[:6]) >= _MIN_COLUMN_SPACES):
         return Mark("br", child)
     if not isinstance(child.tag, str) or not child.tag.startswith(_TEXT) or child.tag in _WITHOUT_WORDS:
         return Mark("img", child)

@@ -134,3 +134,14 @@ def test_a_text_of_which_nothing_is_left_keeps_its_lines(text: str) -> None:
     unwrapped = unwrap(text, "de")
     nothing = "".join(character for character in unwrapped.text if character == "\n")
     assert unwrapped.rewrap(nothing, "en") == nothing
+
+
+@pytest.mark.parametrize("text", ["a" + " " * 200_000 + "b", "a" + "\t" * 200_000 + "b", ("a" + " " * 99) * 2000])
+def test_long_runs_of_white_space_take_no_more_than_a_pass(text: str) -> None:
+    assert unwrap(text, "de").text == text
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\x1f", " \u00a0 "], ids=ascii)
+def test_a_line_of_white_space_of_any_kind_is_a_blank_line(blank: str) -> None:
+    text = f"Dies ist eine lange Zeile, die mehr als vierzig Zeichen hat\n{blank}\nnoch"
+    assert unwrap(text, "de").text == text

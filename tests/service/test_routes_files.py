@@ -115,3 +115,8 @@ def test_when_the_service_has_stopped_nothing_is_left(served: Live) -> None:
     assert len(list(folder.iterdir())) == 1
     served.state.downloads.close()
     assert not folder.exists()
+
+
+def test_a_file_in_no_language_that_is_served_comes_back_as_it_is(served: Live) -> None:
+    text = "Привет, как дела?"
+    assert translated(served, "a.txt", text.encode(), source="auto").text == text

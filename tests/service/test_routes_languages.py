@@ -207,6 +207,12 @@ def test_a_term_of_the_glossary_is_forced_into_the_sentences_that_have_it(
     assert [config.beam_size for config in search.configs] == [10, 2, 2]  # a place for each piece, and one more
 
 
+def test_a_term_is_found_however_its_quotes_and_letters_are_written(served: Live, search: GatedSearch) -> None:
+    ask(served, "Voici l\u2019accord.", "fr", glossary={"l'accord": "deal"})
+    ask(served, "Voici l'accord.", "fr", glossary={"l\u2019accord": "deal"})
+    assert [len(sentence.constraints) for sentence in search.sentences] == [1, 1]
+
+
 def test_a_glossary_is_of_no_use_where_a_text_goes_through_another_language(served: Live) -> None:
     body = {"q": "Vertrag", "source": "de", "target": "fr", "glossary": {"Vertrag": "accord"}}
     message = "Invalid request: glossary has no effect on what is translated through en"
@@ -272,3 +278,25 @@ def test_a_client_that_leaves_a_stream_is_not_decoded_for(served: Live, search: 
     search.gate.set()
     wait_until(lambda: served.metric("sentences_in_flight") + served.metric("queued_sentences") == 0)
     assert len(search.sentences) < 50
+
+
+def test_a_stream_whose_time_is_over_says_so_and_leaves_no_error_behind(
+    served: Live, search: GatedSearch, caplog: pytest.LogCaptureFixture
+) -> None:
+    search.answer = lambda sentence: search.gate.clear() or backwards(sentence)  # type: ignore[func-returns-value]
+    found = events(served, q="Abc.\n" + "Def ghi jkl mno. " * 5, source="de", target="en", timeout_ms=500)
+    search.gate.set()
+    assert found[-1] == ("error", {"error": "No answer within 0.5 s"})
+    assert "Exception in ASGI application" not in caplog.text
+
+
+@pytest.mark.parametrize("text", ["<p>[x] Hallo <b>Welt</b></p>", "[x] <i>http://a.b ", "- [x] <b>Abc</b>"])
+def test_a_box_that_is_ticked_is_no_word(text: str, served: Live) -> None:
+    answer = ask(served, text, "de", format="html")["translatedText"]
+    assert "[x]" in answer
+
+
+@pytest.mark.parametrize("text", ["\u3164", "\u115f\u1160", "\uffa0"], ids=ascii)
+def test_letters_that_show_nothing_are_not_translated(text: str, served: Live, search: GatedSearch) -> None:
+    assert ask(served, text, "de") == {"translatedText": text}
+    assert search.sentences == []
