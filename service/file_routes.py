@@ -108,6 +108,7 @@ async def _translate(texts: list[str], text_format: Format, fields: FileRequest,
 @files.get(
     "/download_file/{name}",
     response_class=Response,
+    openapi_extra={"parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]},
     responses={
         200: {"description": "The file", "content": {"application/octet-stream": {}}},
         404: {"model": ErrorResponse, "description": "There is no such file, or no more"},
