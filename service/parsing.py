@@ -2,16 +2,15 @@
 
 import html
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from model.config import Task
 from model.tokenizer import Tokenizer
 from service.blocks import STAND_INS, Page, split_html
+from service.formats.opened import Format
 from service.paragraphs import Unwrapped, unwrap
 from service.placement import write_translation
 from service.preparation import Written
-
-Format = Literal["text", "html"]
 
 
 class Words(NamedTuple):

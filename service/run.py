@@ -7,9 +7,10 @@ from typing import NamedTuple
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
+from service.formats.opened import Format
 from service.glossary import MAX_FORCED_PIECES, forced_pieces
 from service.normalization import for_network
-from service.parsing import Format, Parsed, parse
+from service.parsing import Parsed, parse
 from service.preparation import Output, Prepared, Sentence, Written, outputs_of, prepare
 from service.repetition import repeats
 

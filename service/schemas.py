@@ -8,7 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from model.config import MAX_BEAM_SIZE
 from service.files import SUPPORTED
-from service.parsing import Format
+from service.formats.opened import Format
+
+MAX_LENGTH = 256
+"""Pieces of a sentence that a request may ask for."""
 
 
 def _is_unicode(text: str) -> str:
@@ -63,8 +66,8 @@ class TextRequest(BaseModel):
     )
     no_repeat_ngram: int | None = Field(None, ge=0, le=16, description="So many pieces in a row never come twice")
     repetition_penalty: float | None = Field(None, ge=1, le=10, description="Larger makes repeated pieces rarer")
-    min_length: int | None = Field(None, ge=0, le=256, description="Pieces of each sentence at least")
-    max_length: int | None = Field(None, ge=1, le=256, description="Pieces of each sentence at most")
+    min_length: int | None = Field(None, ge=0, le=MAX_LENGTH, description="Pieces of each sentence at least")
+    max_length: int | None = Field(None, ge=1, le=MAX_LENGTH, description="Pieces of each sentence at most")
     timeout_ms: int | None = Field(None, ge=1, description="After which the answer is 504; the server has a limit too")
     scores: bool = Field(False, description="Whether to answer with the log-probability of each piece")
     attention: bool = Field(False, description="Whether to answer with what each piece attended to")

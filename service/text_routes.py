@@ -21,6 +21,7 @@ from service.run import Answer
 from service.schemas import (
     AUTO,
     DECODING_FIELDS,
+    MAX_LENGTH,
     DetectedLanguage,
     DetectRequest,
     ErrorResponse,
@@ -34,8 +35,6 @@ from service.state import ServiceState
 from service.translator import Options, aside
 
 Result = TypeVar("Result")
-MAX_LENGTH = 256
-"""Pieces that a request may ask for."""
 
 
 class DirectRoute(APIRoute):

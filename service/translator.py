@@ -13,9 +13,9 @@ from model.hypothesis import Hypothesis
 from service.catalogue import Catalogue
 from service.engine import Engine
 from service.errors import DeadlineExceeded, InvalidRequest, NotReady, Overloaded
+from service.formats.opened import Format
 from service.gather import gather
 from service.paragraphs import beginning
-from service.parsing import Format
 from service.run import Answer, Reading, Run, joined
 
 Result = TypeVar("Result")
