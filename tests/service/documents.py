@@ -55,7 +55,7 @@ def pptx(paragraphs: str, **parts: str) -> bytes:
 
 
 def odf_part(body: str, styles: str = "", root: str = "document-content") -> str:
-    names = ("office", "text", "style", "draw", "manifest")
+    names = ("office", "text", "style", "draw", "manifest", "table", "presentation")
     spaces = " ".join(f'xmlns:{name}="{ODF}:{name}:1.0"' for name in names)
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<office:{root} {spaces} xmlns:xlink="http://www.w3.org/1999/xlink"'
