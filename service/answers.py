@@ -11,13 +11,13 @@ from service.run import Answer
 from service.schemas import (
     AUTO,
     DetectedLanguage,
-    DetectRequest,
     SentenceDetails,
     SummarizeRequest,
     SummarizeResponse,
     TextRequest,
     TranslateRequest,
     TranslateResponse,
+    WithTexts,
 )
 
 
@@ -99,6 +99,6 @@ def _details(body: TextRequest, task: Sequence[Task], answer: Answer, catalogue:
     ]
 
 
-def shaped_as(body: TextRequest | DetectRequest, values: list[Any]) -> Any:
+def shaped_as(body: WithTexts, values: list[Any]) -> Any:
     """Return one value for one text, a list for a list."""
     return values[0] if isinstance(body.q, str) else values

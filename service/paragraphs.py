@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate, islice
 from typing import NamedTuple
 
-from service.text import WITHOUT_SPACES
+from service.languages import is_spaceless
 
 MIN_WIDTH, MIN_WIDTH_WITHOUT_SPACES = 40, 20
 """Nobody wraps at less; labels that are as long as this are rare."""
@@ -125,11 +125,6 @@ def is_wrapped(lines: Sequence[Line], language: str) -> bool:
         return False
     # Two lines are always full if the first is the longer; a sentence that goes on tells a paragraph from a list.
     return any(not _ENDS_A_SENTENCE.search(line.core) for line in lines[:-1])
-
-
-def is_spaceless(language: str) -> bool:
-    """Say whether a language puts no spaces between its words."""
-    return language.partition("-")[0] in WITHOUT_SPACES
 
 
 def _joined(lines: Sequence[Line], language: str) -> str:

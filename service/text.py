@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import sentencex
 
+from service.languages import is_spaceless
+
 # Where a sentence that is too long is cut, the better place first.
 CUTS = (re.compile(r"(?<=[;:；：])\s*"), re.compile(r"(?<=[,，、])\s*"), re.compile(r"\s+"))
 _MARKER = re.compile(r"\s*(?:(?:[-*+•·‣◦▪–—>#]+|\(?\d{1,3}[.)]|\[[ xX]?\])[ \t]+)+(?=\S)")
 """What stands before the text of a line: bullets, numbers, quotes, headings of Markdown."""
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 """Letters of Hangul that show nothing."""
-WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
-"""Languages that put no space between sentences."""
 
 
 class Document(NamedTuple):
@@ -83,7 +83,7 @@ def _best_cut(sentence: str) -> int:
 
 def _gap_in(gap: str, language: str) -> str:
     """Return a gap between two sentences of one line as ``language`` has it; others stay as they are."""
-    if language.partition("-")[0] in WITHOUT_SPACES:
+    if is_spaceless(language):
         return "" if gap == " " else gap
     return gap or " "
 

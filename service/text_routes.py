@@ -30,6 +30,7 @@ from service.schemas import (
     TextRequest,
     TranslateRequest,
     TranslateResponse,
+    WithTexts,
 )
 from service.state import ServiceState
 from service.translator import Options, aside
@@ -268,7 +269,7 @@ def _check(body: TextRequest, state: ServiceState) -> None:
         raise InvalidRequest(f"Invalid request: alternatives parameter must be <= {limit}")
 
 
-def _check_texts(body: TextRequest | DetectRequest, state: ServiceState) -> None:
+def _check_texts(body: WithTexts, state: ServiceState) -> None:
     settings = state.settings
     if not body.texts:
         raise InvalidRequest("Invalid request: q parameter is an empty list")
@@ -279,5 +280,5 @@ def _check_texts(body: TextRequest | DetectRequest, state: ServiceState) -> None
         raise InvalidRequest(f"Invalid request: request ({characters}) exceeds text limit ({settings.char_limit})")
 
 
-def _characters(body: TextRequest | DetectRequest) -> int:
+def _characters(body: WithTexts) -> int:
     return sum(map(len, body.texts))

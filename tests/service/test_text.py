@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from service.text import WITHOUT_SPACES, Document, pack, split_text, split_to_fit
+from service.languages import WITHOUT_SPACES
+from service.text import Document, pack, split_text, split_to_fit
 
 FRAGMENTS = [
     *"abcABC我爱你한กم" * 3,
