@@ -11,13 +11,13 @@ from service.run import Answer
 from service.schemas import (
     AUTO,
     DetectedLanguage,
+    DetectRequest,
     SentenceDetails,
     SummarizeRequest,
     SummarizeResponse,
     TextRequest,
     TranslateRequest,
     TranslateResponse,
-    WithTexts,
 )
 
 
@@ -35,11 +35,6 @@ class Translated(NamedTuple):
 
     plan: Plan
     answer: Answer
-
-
-def itself(text: str) -> Answer:
-    """Return the answer to a text that is its own translation."""
-    return Answer([text], [], [], [])
 
 
 def translate_response(
@@ -99,6 +94,6 @@ def _details(body: TextRequest, task: Sequence[Task], answer: Answer, catalogue:
     ]
 
 
-def shaped_as(body: WithTexts, values: list[Any]) -> Any:
+def shaped_as(body: TextRequest | DetectRequest, values: list[Any]) -> Any:
     """Return one value for one text, a list for a list."""
     return values[0] if isinstance(body.q, str) else values

@@ -8,7 +8,7 @@ paragraph, no line has room for the first word of the next.
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import NamedTuple
 
 from service.languages import is_spaceless
@@ -84,17 +84,6 @@ def _line(raw: str) -> Line:
     assert start  # it matches the empty text, too
     core = raw.splitlines()[0][start.end() :].rstrip()
     return Line(start["quote"], start["bullet"] or "", core, raw[start.end() + len(core) :])
-
-
-def beginning(text: str, language: str, characters: int) -> str:
-    """Return the first paragraphs of a text that have so many characters together, or all that there are."""
-    size = 0
-    raw = iter(text.splitlines(keepends=True))
-    for wrap in unwrap(text, language).wraps:
-        size += sum(map(len, islice(raw, len(wrap.ends) if wrap else 1)))
-        if size >= characters:
-            break
-    return text[:size]
 
 
 def _end_of_paragraph(lines: Sequence[Line], start: int) -> int:

@@ -48,25 +48,15 @@ def _is_format(text_format: object) -> object:
 TextFormat = Annotated[Format, BeforeValidator(_is_format), Field(description="`text` or `html`")]
 
 
-class WithTexts(BaseModel):
-    """What is asked of one text or of many."""
-
-    model_config = ConfigDict(frozen=True)
-
-    q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of ``q``, one or many."""
-        return [self.q] if isinstance(self.q, str) else self.q
-
-
-class TextRequest(WithTexts):
+class TextRequest(BaseModel):
     """What translating and summarizing have in common.
 
     Unknown fields are ignored, as clients send their own, and null is as good as nothing.
     """
 
+    model_config = ConfigDict(frozen=True)
+
+    q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
     format: TextFormat = "text"
     alternatives: int = Field(0, ge=0, description="How many further outputs are wanted")
     beam_size: int | None = Field(None, ge=1, le=MAX_BEAM_SIZE, description="Hypotheses that the search follows")
@@ -87,6 +77,11 @@ class TextRequest(WithTexts):
     @classmethod
     def _null_is_not_given(cls, fields: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in fields.items() if value is not None}
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of ``q``, one or many."""
+        return [self.q] if isinstance(self.q, str) else self.q
 
 
 DECODING_FIELDS = (
@@ -141,10 +136,18 @@ class FileResponse(BaseModel):
     translatedFileUrl: str = Field(description="Where the translated file can be had for half an hour")
 
 
-class DetectRequest(WithTexts):
+class DetectRequest(BaseModel):
     """Body of POST /detect."""
 
+    model_config = ConfigDict(frozen=True)
+
+    q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
     api_key: str | None = Field(None, description="Ignored: this server asks for none")
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of ``q``, one or many."""
+        return [self.q] if isinstance(self.q, str) else self.q
 
 
 WORDS_OF_LENGTH = {"short": 6, "medium": 10, "long": 18}

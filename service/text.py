@@ -5,7 +5,7 @@ space.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -38,8 +38,18 @@ class Document(NamedTuple):
 
 def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Document:
     """Split a text in ``language`` into sentences that all fit; none is dropped, and joining them restores it."""
-    sentences: list[str] = []
-    gaps = [""]
+    document = Document([], [""])
+    for _ in read_sentences(text, language, fits, document):
+        pass
+    return document
+
+
+def read_sentences(text: str, language: str, fits: Callable[[str], bool], document: Document) -> Iterator[str]:
+    """Split a text as ``split_text`` does, into a document that is empty; yield each sentence once it is there.
+
+    Before the last, the document is that of the text so far.
+    """
+    sentences, gaps = document
     for line in text.splitlines(keepends=True):
         marker = _MARKER.match(line)
         start_of_text = marker.end() if marker else 0
@@ -54,7 +64,7 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Documen
                 gaps[-1] += part[:start]
                 sentences.append(core)
                 gaps.append(part[start + len(core) :])
-    return Document(sentences, gaps)
+                yield core
 
 
 def _segment(line: str, language: str) -> list[str]:

@@ -1,10 +1,9 @@
 """The routes that do work on texts: translate, summarize, detect."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -12,8 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from model.config import Task
-from service.answers import Plan, Translated, itself, shaped_as, summarize_response, translate_response
+from service.answers import Plan, Translated, shaped_as, summarize_response, translate_response
 from service.errors import InvalidRequest, ServiceError
 from service.requests import read_body, unless_client_leaves
 from service.routes import get_state
@@ -30,12 +28,9 @@ from service.schemas import (
     TextRequest,
     TranslateRequest,
     TranslateResponse,
-    WithTexts,
 )
 from service.state import ServiceState
 from service.translator import Options, aside
-
-Result = TypeVar("Result")
 
 
 class DirectRoute(APIRoute):
@@ -105,40 +100,19 @@ async def translate(request: Request) -> Response:
             raise InvalidRequest(f"{code} is not supported")
     plans = await aside(_characters(body), lambda: [_read(text, body, state) for text in body.texts])
     options = _options(body, state)
-    by_route: dict[tuple[Task, ...], list[int]] = {}
-    for place, plan in enumerate(plans):
+    for plan in plans:
         if body.glossary and len(plan.route) > 1:
             pivot = plan.route[0].target
             raise InvalidRequest(f"Invalid request: glossary has no effect on what is translated through {pivot}")
-        by_route.setdefault(plan.route, []).append(place)
-    if len(by_route) == 1:
-        request.state.task = next(iter(by_route))[-1] if plans[0].route else ""
+    routes = [plan.route for plan in plans]
+    if len(set(routes)) == 1:
+        request.state.task = routes[0][-1] if routes[0] else ""
     if body.stream:
         return await _stream(request, body, plans, options, state)
 
-    async def run(route: tuple[Task, ...], places: Sequence[int]) -> list[tuple[int, Translated]]:
-        texts = [body.texts[place] for place in places]
-        answers = await translator.run_along(route, texts, options) if route else [itself(text) for text in texts]
-        return [(place, Translated(plans[place], answer)) for place, answer in zip(places, answers, strict=True)]
-
-    async def run_all() -> list[Translated]:
-        if len(by_route) == 1:
-            found = [await run(*one) for one in by_route.items()]
-        else:
-            found = await _all([run(*one) for one in by_route.items()])
-        return [translated for _, translated in sorted((one for of in found for one in of), key=lambda one: one[0])]
-
-    return _json(translate_response(body, await unless_client_leaves(request, run_all()), state.catalogue))
-
-
-async def _all(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """Do all at once; when one fails, give up the others and fail as it did."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+    answers = await unless_client_leaves(request, translator.run_each(routes, body.texts, options))
+    translated = list(map(Translated, plans, answers))
+    return _json(translate_response(body, translated, state.catalogue))
 
 
 def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
@@ -172,8 +146,7 @@ async def _stream(
                     else:
                         yield _event("sentence", json.dumps(one._asdict(), ensure_ascii=False))
         else:
-            answers = await translator.run_along(plan.route, [text], options) if plan.route else [itself(text)]
-            (answer,) = answers
+            (answer,) = await translator.run_each([plan.route], [text], options)
         response = translate_response(body, [Translated(plan, answer)], state.catalogue)
         yield _event("answer", response.model_dump_json(exclude_none=True))
 
@@ -269,7 +242,7 @@ def _check(body: TextRequest, state: ServiceState) -> None:
         raise InvalidRequest(f"Invalid request: alternatives parameter must be <= {limit}")
 
 
-def _check_texts(body: WithTexts, state: ServiceState) -> None:
+def _check_texts(body: TextRequest | DetectRequest, state: ServiceState) -> None:
     settings = state.settings
     if not body.texts:
         raise InvalidRequest("Invalid request: q parameter is an empty list")
@@ -280,5 +253,5 @@ def _check_texts(body: WithTexts, state: ServiceState) -> None:
         raise InvalidRequest(f"Invalid request: request ({characters}) exceeds text limit ({settings.char_limit})")
 
 
-def _characters(body: WithTexts) -> int:
+def _characters(body: TextRequest | DetectRequest) -> int:
     return sum(map(len, body.texts))

@@ -35,7 +35,7 @@ def test_requests_are_counted_by_route_task_and_the_status_that_was_sent(fresh: 
 
 
 def test_a_failure_that_no_one_foresaw_is_counted_as_500(fresh: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fresh.state.translator, "run_along", fail)
+    monkeypatch.setattr(fresh.state.translator, "run_each", fail)
     assert_error(fresh.translate("Abc"), 500, "Internal error; the server's log says why")
     assert_counted(fresh, ("/translate", "translate:de:en", 500))
 
