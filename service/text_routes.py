@@ -14,6 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from model.config import Task
 from service.answers import Plan, Translated, itself, shaped_as, summarize_response, translate_response
+from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
+from service.codes import code_for, with_codes_of
 from service.errors import InvalidRequest, ServiceError
 from service.requests import read_body, unless_client_leaves
 from service.routes import get_state
@@ -28,6 +30,7 @@ from service.schemas import (
     SummarizeRequest,
     SummarizeResponse,
     TextRequest,
+    TextsRequest,
     TranslateRequest,
     TranslateResponse,
 )
@@ -98,10 +101,7 @@ async def translate(request: Request) -> Response:
     body = await read_body(request, TranslateRequest)
     _check(body, state)
     translator = state.translator
-    languages = state.languages
-    for code in (body.target,) if body.source == AUTO else (body.source, body.target):
-        if code not in languages:
-            raise InvalidRequest(f"{code} is not supported")
+    body = with_codes_of(state.languages, body)
     plans = await aside(_characters(body), lambda: [_read(text, body, state) for text in body.texts])
     options = _options(body, state)
     by_route: dict[tuple[Task, ...], list[int]] = {}
@@ -127,7 +127,8 @@ async def translate(request: Request) -> Response:
             found = await _all([run(*one) for one in by_route.items()])
         return [translated for _, translated in sorted((one for of in found for one in of), key=lambda one: one[0])]
 
-    return _json(translate_response(body, await unless_client_leaves(request, run_all()), state.catalogue))
+    translated = await unless_client_leaves(request, run_all())
+    return _json(await aside(_characters(body), lambda: translate_response(body, translated, state.catalogue)))
 
 
 async def _all(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
@@ -144,14 +145,16 @@ def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
     detection = state.detector.detect(text)[0] if body.source == AUTO else None
     source = detection.language if detection else body.source
     is_nothing = detection is not None and not detection.confidence  # or none of the languages that are known
-    if source == body.target or is_nothing:
+    if is_nothing:
         return Plan(detection, ())
+    if served_as(source) == served_as(body.target):
+        return Plan(detection, (), script_to_write(text, source, body.target))
     if detection is None and state.detector.is_clearly(body.target, text, said_to_be=source):
         return Plan(None, ())
     route = state.catalogue.route(source, body.target)
     if not route:
         raise InvalidRequest(f"Translation from {source} to {body.target} is not supported")
-    return Plan(detection, tuple(route))
+    return Plan(detection, tuple(route), TRADITIONAL if body.target == TRADITIONAL else None)
 
 
 async def _stream(
@@ -169,11 +172,13 @@ async def _stream(
                     if isinstance(one, Answer):
                         answer = one
                     else:
-                        yield _event("sentence", json.dumps(one._asdict(), ensure_ascii=False))
+                        output = in_script(one.output, "text", plan.script) if plan.script else one.output
+                        yield _event("sentence", json.dumps({"place": one.place, "output": output}, ensure_ascii=False))
         else:
             answers = await translator.run_along(plan.route, [text], options) if plan.route else [itself(text)]
             (answer,) = answers
-        response = translate_response(body, [Translated(plan, answer)], state.catalogue)
+        translated = [Translated(plan, answer)]
+        response = await aside(len(text), lambda: translate_response(body, translated, state.catalogue))
         yield _event("answer", response.model_dump_json(exclude_none=True))
 
     async def with_errors(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -209,10 +214,8 @@ async def summarize(request: Request) -> Response:
     body = await read_body(request, SummarizeRequest)
     _check(body, state)
     translator = state.translator
-    # Not made of the request's code, which need not be one.
-    task = next((t for t in state.catalogue.serving if t.kind == "summarize" and t.source == body.source), None)
-    if task is None:
-        raise InvalidRequest(f"{body.source} is not supported")
+    tasks = {task.source: task for task in state.catalogue.serving if task.kind == "summarize"}
+    task = tasks[code_for(body.source, tasks)]
     request.state.task = task
     answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, state)))
     return _json(summarize_response(body, task, answers, state.catalogue))
@@ -268,7 +271,7 @@ def _check(body: TextRequest, state: ServiceState) -> None:
         raise InvalidRequest(f"Invalid request: alternatives parameter must be <= {limit}")
 
 
-def _check_texts(body: TextRequest | DetectRequest, state: ServiceState) -> None:
+def _check_texts(body: TextsRequest, state: ServiceState) -> None:
     settings = state.settings
     if not body.texts:
         raise InvalidRequest("Invalid request: q parameter is an empty list")
@@ -279,5 +282,5 @@ def _check_texts(body: TextRequest | DetectRequest, state: ServiceState) -> None
         raise InvalidRequest(f"Invalid request: request ({characters}) exceeds text limit ({settings.char_limit})")
 
 
-def _characters(body: TextRequest | DetectRequest) -> int:
+def _characters(body: TextsRequest) -> int:
     return sum(map(len, body.texts))
