@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from service.errors import install_error_handlers
 from service.file_routes import TRANSLATE_FILE, files
 from service.metrics import Metrics
-from service.middleware import BodyLimit, Observe
+from service.middleware import BodyLimit, HeadAsGet, Observe
 from service.routes import router
 from service.settings import Settings
 from service.state import ServiceState
@@ -45,9 +45,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(files)
     app.include_router(router)
     install_error_handlers(app)
-    # Any page may ask, as LibreTranslate's; no cookie says who does.
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path={TRANSLATE_FILE: settings.max_file_bytes})
-    # Outermost, so that it sees the status of every answer, of refused bodies too.
+    # Any page may ask, as LibreTranslate's, and see why a body was refused; no cookie says who asks.
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    # So far out that it sees the status of every answer, of refused bodies too.
     app.add_middleware(Observe, state=state)
+    app.add_middleware(HeadAsGet)
     return app

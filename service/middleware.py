@@ -53,6 +53,18 @@ class BodyLimit:
         await self.app(scope, limited, send)
 
 
+class HeadAsGet:
+    """Let routes take HEAD for GET, of whose answer the server then sends no body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server has its own
+        await self.app(scope, receive, send)
+
+
 class Observe:
     """Count, time and log each request with the status that the client was sent.
 

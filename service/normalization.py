@@ -21,9 +21,8 @@ Spaces of all kinds are one to the tokenizer, so nothing is done to them here.
 from functools import cache
 from typing import NamedTuple
 
-import opencc
-
 from service.casing import Case, CountPieces, case_of, in_capitals, in_sentence_case, in_title_case, without_emphasis
+from service.chinese import simplified
 from service.languages import base_of
 from service.typography import Typography, plain, restored, typography_of, without_invisible
 
@@ -74,14 +73,3 @@ def for_network(sentence: str, source: str, count_pieces: CountPieces, *, full_s
     text = write(text, language, count_pieces)
     is_open = full_stop and text[-1:].isalnum()
     return Normalized(text + _FULL_STOPS.get(language, ".") if is_open else text, case, typography, is_open)
-
-
-def simplified(text: str) -> str:
-    """Return Chinese in simplified characters; what is in them already stays, so texts that mix both need no care."""
-    converted: str = _to_simplified().convert(text)
-    return converted
-
-
-@cache
-def _to_simplified() -> opencc.OpenCC:
-    return opencc.OpenCC("t2s")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
+from service.chinese import simplified
 from service.formats.opened import Format
 from service.glossary import MAX_FORCED_PIECES, forced_pieces
 from service.normalization import for_network
@@ -75,8 +76,9 @@ class Run:
         self._prepared = [
             [prepare(task, text, bundle, parts=reading.parts) for text in parsed.texts] for parsed in self._parsed
         ]
-        self._glossary = {  # terms as the sentences are read
-            for_network(term, task.source, lambda text: len(bundle.tokenizer.encode(text))).text: translation
+        written = simplified if task.target == "zh" else str
+        self._glossary = {  # terms as the sentences are read, and translations as the network writes
+            for_network(term, task.source, lambda text: len(bundle.tokenizer.encode(text))).text: written(translation)
             for term, translation in reading.glossary.items()
         }
         self._sentences: list[tuple[Prepared, Sentence]] = []

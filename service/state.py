@@ -6,6 +6,7 @@ import logging
 
 from model.config import Task
 from service.catalogue import Catalogue, Entry, load_catalogue
+from service.codes import all_codes
 from service.detection import Detector
 from service.downloads import Downloads
 from service.engine import make_engine
@@ -85,7 +86,7 @@ class ServiceState:
     @property
     def languages(self) -> list[str]:
         """Codes that a served translation has on either side."""
-        return sorted({code for task in self.translations for code in (task.source, task.target)})
+        return all_codes(code for task in self.translations for code in (task.source, task.target))
 
     @property
     def engine_failed(self) -> bool:

@@ -51,20 +51,27 @@ def read_sentences(text: str, language: str, fits: Callable[[str], bool], docume
     """
     sentences, gaps = document
     for line in text.splitlines(keepends=True):
+        if not _has_letter(line):  # of thousands of empty lines, none needs to be looked at closely
+            gaps[-1] += line
+            continue
         marker = _MARKER.match(line)
         start_of_text = marker.end() if marker else 0
         gaps[-1] += line[:start_of_text]
         for sentence in _segment(line[start_of_text:], language):
             for part in split_to_fit(sentence, fits):
-                core = part.strip()
-                if not any(character.isalpha() and character not in _FILLERS for character in core):
+                if not _has_letter(part):
                     gaps[-1] += part
                     continue
+                core = part.strip()
                 start = part.index(core)
                 gaps[-1] += part[:start]
                 sentences.append(core)
                 gaps.append(part[start + len(core) :])
                 yield core
+
+
+def _has_letter(text: str) -> bool:
+    return any(character.isalpha() and character not in _FILLERS for character in text)
 
 
 def _segment(line: str, language: str) -> list[str]:

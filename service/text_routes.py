@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from service.answers import Plan, Translated, shaped_as, summarize_response, translate_response
+from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
+from service.codes import code_for, with_codes_of
 from service.errors import InvalidRequest, ServiceError
 from service.requests import read_body, unless_client_leaves
 from service.routes import get_state
@@ -26,6 +28,7 @@ from service.schemas import (
     SummarizeRequest,
     SummarizeResponse,
     TextRequest,
+    TextsRequest,
     TranslateRequest,
     TranslateResponse,
 )
@@ -94,10 +97,7 @@ async def translate(request: Request) -> Response:
     body = await read_body(request, TranslateRequest)
     _check(body, state)
     translator = state.translator
-    languages = state.languages
-    for code in (body.target,) if body.source == AUTO else (body.source, body.target):
-        if code not in languages:
-            raise InvalidRequest(f"{code} is not supported")
+    body = with_codes_of(state.languages, body)
     plans = await aside(_characters(body), lambda: [_read(text, body, state) for text in body.texts])
     options = _options(body, state)
     for plan in plans:
@@ -112,21 +112,23 @@ async def translate(request: Request) -> Response:
 
     answers = await unless_client_leaves(request, translator.run_each(routes, body.texts, options))
     translated = list(map(Translated, plans, answers))
-    return _json(translate_response(body, translated, state.catalogue))
+    return _json(await aside(_characters(body), lambda: translate_response(body, translated, state.catalogue)))
 
 
 def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
     detection = state.detector.detect(text)[0] if body.source == AUTO else None
     source = detection.language if detection else body.source
     is_nothing = detection is not None and not detection.confidence  # or none of the languages that are known
-    if source == body.target or is_nothing:
+    if is_nothing:
         return Plan(detection, ())
+    if served_as(source) == served_as(body.target):
+        return Plan(detection, (), script_to_write(text, source, body.target))
     if detection is None and state.detector.is_clearly(body.target, text, said_to_be=source):
         return Plan(None, ())
     route = state.catalogue.route(source, body.target)
     if not route:
         raise InvalidRequest(f"Translation from {source} to {body.target} is not supported")
-    return Plan(detection, tuple(route))
+    return Plan(detection, tuple(route), TRADITIONAL if body.target == TRADITIONAL else None)
 
 
 async def _stream(
@@ -144,10 +146,12 @@ async def _stream(
                     if isinstance(one, Answer):
                         answer = one
                     else:
-                        yield _event("sentence", json.dumps(one._asdict(), ensure_ascii=False))
+                        output = in_script(one.output, "text", plan.script) if plan.script else one.output
+                        yield _event("sentence", json.dumps({"place": one.place, "output": output}, ensure_ascii=False))
         else:
             (answer,) = await translator.run_each([plan.route], [text], options)
-        response = translate_response(body, [Translated(plan, answer)], state.catalogue)
+        translated = [Translated(plan, answer)]
+        response = await aside(len(text), lambda: translate_response(body, translated, state.catalogue))
         yield _event("answer", response.model_dump_json(exclude_none=True))
 
     async def with_errors(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -183,10 +187,8 @@ async def summarize(request: Request) -> Response:
     body = await read_body(request, SummarizeRequest)
     _check(body, state)
     translator = state.translator
-    # Not made of the request's code, which need not be one.
-    task = next((t for t in state.catalogue.serving if t.kind == "summarize" and t.source == body.source), None)
-    if task is None:
-        raise InvalidRequest(f"{body.source} is not supported")
+    tasks = {task.source: task for task in state.catalogue.serving if task.kind == "summarize"}
+    task = tasks[code_for(body.source, tasks)]
     request.state.task = task
     answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, state)))
     return _json(summarize_response(body, task, answers, state.catalogue))
@@ -242,7 +244,7 @@ def _check(body: TextRequest, state: ServiceState) -> None:
         raise InvalidRequest(f"Invalid request: alternatives parameter must be <= {limit}")
 
 
-def _check_texts(body: TextRequest | DetectRequest, state: ServiceState) -> None:
+def _check_texts(body: TextsRequest, state: ServiceState) -> None:
     settings = state.settings
     if not body.texts:
         raise InvalidRequest("Invalid request: q parameter is an empty list")
@@ -253,5 +255,5 @@ def _check_texts(body: TextRequest | DetectRequest, state: ServiceState) -> None
         raise InvalidRequest(f"Invalid request: request ({characters}) exceeds text limit ({settings.char_limit})")
 
 
-def _characters(body: TextRequest | DetectRequest) -> int:
+def _characters(body: TextsRequest) -> int:
     return sum(map(len, body.texts))

@@ -1,4 +1,5 @@
 import io
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import httpx
 import pytest
 
 from service.files import SUPPORTED
-from tests.service.fakes import GatedSearch
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch
 from tests.service.live import Live, assert_error, local_settings, running, serve_fakes
 
 GERMAN = "Ich habe heute keine Zeit."
@@ -108,13 +109,14 @@ def test_a_file_that_was_not_given_out_is_not_there(name: str, served: Live) -> 
     assert answer.json().keys() == {"error"}
 
 
-def test_when_the_service_has_stopped_nothing_is_left(served: Live) -> None:
-    send(served, "a.txt", b"Abc.")
-    folder = served.state.downloads._folder
-    assert folder
-    assert len(list(folder.iterdir())) == 1
-    served.state.downloads.close()
-    assert not folder.exists()
+def test_when_the_service_stops_its_files_go(served: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = send(served, "a.txt", b"Abc.").json()["translatedFileUrl"]
+    closed = threading.Event()
+    close = served.state.downloads.close
+    monkeypatch.setattr(served.state.downloads, "close", lambda: (close(), closed.set()))
+    served.server.should_exit = True
+    assert closed.wait(PATIENCE_SECONDS)
+    assert served.state.downloads.read(url.rpartition("/")[2]) is None
 
 
 def test_a_file_in_no_language_that_is_served_comes_back_as_it_is(served: Live) -> None:

@@ -122,6 +122,19 @@ def test_what_holds_no_letter_is_kept_and_not_translated(text: str, limit: int, 
     assert document.join([], target) == text
 
 
+def test_lines_without_a_letter_are_kept_without_a_look_at_each() -> None:
+    seen = []
+
+    def fits(sentence: str) -> bool:
+        seen.append(sentence)
+        return True
+
+    text = "\n" * 1000 + "1. 2.\n— 😀\r\n  Abc\n\n"
+    document = split_text(text, "en", fits)
+    assert (document.sentences, "".join(seen).strip()) == (["Abc"], "Abc")
+    assert document.join(["Abc"], "en") == text
+
+
 def test_line_ends_and_blank_lines_stay_whatever_the_sentences_become() -> None:
     document = split_text("  Eins. Zwei. \r\n\r\n\tDrei.\n\n", "de", at_most(1000))
     assert document.join(["1", "2", "3"], "en") == "  1 2 \r\n\r\n\t3\n\n"
