@@ -46,7 +46,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(router)
     install_error_handlers(app)
     # Any page may ask, as LibreTranslate's; no cookie says who does.
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["X-Request-ID"]
+    )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path={TRANSLATE_FILE: settings.max_file_bytes})
     # Outermost, so that it sees the status of every answer, of refused bodies too.
     app.add_middleware(Observe, state=state)

@@ -44,6 +44,11 @@ class Catalogue(NamedTuple):
         return legs if all(leg in self.serving for leg in legs) else []
 
 
+def whole(route: Sequence[Task]) -> Task | None:
+    """Return what the tasks of a route do together; None when there are none."""
+    return route[-1].model_copy(update={"source": route[0].source}) if route else None
+
+
 def load_catalogue(settings: Settings) -> Catalogue:
     """Load, verify and warm every bundle of the folder; of two that do the same task the first by name serves it."""
     folder, device, dtype = settings.models, choose_device(settings), choose_dtype(settings)

@@ -25,6 +25,7 @@ from model.search import Sentence
 from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Waiting
 from service.errors import NotReady, Overloaded
 from service.lanes import Lanes, Turn
+from service.logs import request_id
 from service.metrics import Metrics
 from service.settings import Settings, Threads, choose_device, share_cores
 from service.worker import Job, Worker
@@ -59,6 +60,7 @@ class Engine:
         ]
         metrics.queued_sentences.set_function(self._queued_sentences)
         metrics.sentences_in_flight.set_function(lambda: sum(map(sum, self._in_flight.values())))
+        metrics.stalled_seconds.set_function(self.stalled_seconds)
 
     def start(self) -> None:
         """Begin to decode."""
@@ -119,6 +121,7 @@ class Engine:
                     Waiting(now, len(source), sentence.config.beam_size),
                     now + position * pace_seconds,
                     Lane.FOREGROUND if so_far <= self._policy.foreground_pieces else Lane.BACKGROUND,
+                    request_id.get(),
                 )
                 for position, (source, held, so_far) in enumerate(
                     zip(sources, constraints or [()] * len(sources), accumulate(map(len, sources)), strict=True)

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from model.config import Task
 from service.answers import Plan, Translated, itself, shaped_as, summarize_response, translate_response
+from service.catalogue import whole
 from service.errors import InvalidRequest, ServiceError
 from service.requests import read_body, unless_client_leaves
 from service.routes import get_state
@@ -111,7 +112,7 @@ async def translate(request: Request) -> Response:
             raise InvalidRequest(f"Invalid request: glossary has no effect on what is translated through {pivot}")
         by_route.setdefault(plan.route, []).append(place)
     if len(by_route) == 1:
-        request.state.task = next(iter(by_route))[-1] if plans[0].route else ""
+        request.state.task = whole(plans[0].route) or ""
     if body.stream:
         return await _stream(request, body, plans, options, state)
 
@@ -141,7 +142,7 @@ async def _all(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
 
 
 def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
-    detection = state.detector.detect(text)[0] if body.source == AUTO else None
+    detection = state.detect(text)[0] if body.source == AUTO else None
     source = detection.language if detection else body.source
     is_nothing = detection is not None and not detection.confidence  # or none of the languages that are known
     if source == body.target or is_nothing:
@@ -182,6 +183,7 @@ async def _stream(
             async for event in rest:
                 yield event
         except ServiceError as error:  # the status has been sent
+            request.state.error = error
             yield _event("error", json.dumps({"error": str(error)}))
 
     rest = events()
@@ -230,7 +232,7 @@ async def detect(request: Request) -> Response:
     body = await read_body(request, DetectRequest)
     _check_texts(body, state)
     state.translator  # noqa: B018 – NotReady while nothing is loaded
-    found = await aside(_characters(body), lambda: [state.detector.detect(text) for text in body.texts])
+    found = await aside(_characters(body), lambda: [state.detect(text) for text in body.texts])
     content = shaped_as(body, [[one._asdict() for one in of_text] for of_text in found])
     return Response(json.dumps(content), media_type="application/json")
 

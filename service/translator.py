@@ -15,6 +15,7 @@ from service.engine import Engine
 from service.errors import DeadlineExceeded, InvalidRequest, NotReady, Overloaded
 from service.formats.opened import Format
 from service.gather import gather
+from service.logs import text_log
 from service.paragraphs import beginning
 from service.run import Answer, Reading, Run, joined
 
@@ -125,7 +126,9 @@ class Translator:
         run = await aside(characters, lambda: Run(task, bundle, texts, config, reading))
         attention = options.attention or run.wants_attention
         constraints = run.constraints if options.glossary else None
-        return run, self.engine.submit(bundle, run.sources, config, attention=attention, constraints=constraints)
+        futures = self.engine.submit(bundle, run.sources, config, attention=attention, constraints=constraints)
+        self.engine.metrics.characters.labels(task).inc(run.characters)
+        return run, futures
 
     async def _finish(self, run: Run, hypotheses: list[list[Hypothesis]], options: Options) -> list[Answer]:
         """Decode again what went wrong, and put everything together."""
@@ -142,7 +145,11 @@ class Translator:
                 break
             for place, found in zip(again.places, await gather(futures), strict=True):
                 hypotheses[place] = found
-        return await aside(run.characters, lambda: run.finish(hypotheses))
+        answers = await aside(run.characters, lambda: run.finish(hypotheses))
+        for text, answer in zip(run.texts, answers, strict=True):
+            output = answer.texts[0]
+            text_log.info("%s: %r → %r", run.task, text, output, extra={"source_text": text, "output_text": output})
+        return answers
 
 
 def _give_up(begun: "asyncio.Future[tuple[Run, Futures]]") -> None:

@@ -30,6 +30,7 @@ class Job(NamedTuple):
     waiting: Waiting
     turn: float
     lane: Lane
+    request_id: str | None = None
 
 
 class _Admitted(NamedTuple):
@@ -115,7 +116,7 @@ class Worker:
         try:
             tickets = decoding.batch.admit([job.sentence for job in jobs])
         except Exception:
-            self._fail(jobs, "encoding %d sentences with %s failed", name)
+            self._fail(jobs, "encoding %d sentences with %s failed, of the requests %s", name)
             return
         self._decoding[search] = decoding
         seconds = time.monotonic() - started
@@ -148,7 +149,7 @@ class Worker:
     def _answer(self, job: Job, hypotheses: list[Hypothesis]) -> None:
         name = job.bundle.manifest.name
         if not hypotheses:
-            logger.error("%s gave no finite probability for a sentence", name)
+            logger.error("%s gave no finite probability for a sentence of the request %s", name, job.request_id or "-")
         else:
             self._metrics.pieces.labels(name, "out").inc(len(hypotheses[0].pieces))
         # Whoever waits may cancel at any moment, but not once it is running.
@@ -161,11 +162,11 @@ class Worker:
     def _fail_all(self, search: BeamSearch) -> None:
         """Fail a whole batch: what was left half done is not worth saving, the next sentences begin in a new one."""
         name, _, jobs = self._decoding.pop(search)
-        self._fail([one.job for one in jobs.values()], "decoding %d sentences with %s failed", name)
+        self._fail([one.job for one in jobs.values()], "decoding %d sentences with %s failed, of the requests %s", name)
 
     def _fail(self, jobs: Sequence[Job], message: str, name: str) -> None:
         """Log the exception that is being handled, fail the jobs, and admit less for a while."""
-        logger.exception(message, len(jobs), name)
+        logger.exception(message, len(jobs), name, ", ".join(sorted({job.request_id or "-" for job in jobs})))
         self._share = max(self._share / 2, 1 / 1024)
         self._failed_at = time.monotonic()
         for job in jobs:
