@@ -10,11 +10,12 @@ import math
 import threading
 import time
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -30,6 +31,9 @@ from service.metrics import Metrics
 from service.settings import Settings, Threads, choose_device, share_cores
 from service.worker import Job, Worker
 
+if TYPE_CHECKING:
+    from service.tracing import Followed
+
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
 FOREGROUND_PIECES = 64
@@ -43,6 +47,8 @@ class Engine:
         self, metrics: Metrics, *, policy: Policy, limits: Load, threads: Threads, max_queued_pieces: int
     ) -> None:
         self.metrics = metrics
+        self.follow: Callable[[Sequence[Sequence[int]], DecodingConfig], Followed] | None = None
+        """Begins to follow what is submitted, where traces are exported."""
         self._policy = policy
         self._limits = limits
         self._for_each = threads.for_each
@@ -112,6 +118,7 @@ class Engine:
             if self._queued_pieces and self._queued_pieces + pieces > self._max_queued_pieces:
                 raise Overloaded(f"Too busy: {self._queued_sentences()} sentences are waiting")
             now = time.monotonic()
+            followed = self.follow(sources, config) if self.follow and sources else None
             pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
             jobs = [
                 Job(
@@ -122,6 +129,7 @@ class Engine:
                     now + position * pace_seconds,
                     Lane.FOREGROUND if so_far <= self._policy.foreground_pieces else Lane.BACKGROUND,
                     request_id.get(),
+                    followed,
                 )
                 for position, (source, held, so_far) in enumerate(
                     zip(sources, constraints or [()] * len(sources), accumulate(map(len, sources)), strict=True)
@@ -131,6 +139,9 @@ class Engine:
                 insort(self._queues[job.lane], job, key=lambda job: job.turn)
             self._queued_pieces += pieces
             self._changed.notify_all()
+        if followed:
+            for job in jobs:
+                job.future.add_done_callback(followed.done)
         return [job.future for job in jobs]
 
     def _queued_sentences(self) -> int:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from model.bundle import Bundle
 from model.hypothesis import Hypothesis
@@ -12,6 +12,9 @@ from model.search import Batch, BeamSearch, Sentence
 from service.admission import Joins, Lane, Load, Waiting
 from service.errors import DecodingFailed
 from service.metrics import Metrics
+
+if TYPE_CHECKING:
+    from service.tracing import Followed
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,8 @@ class Job(NamedTuple):
     turn: float
     lane: Lane
     request_id: str | None = None
+    followed: Optional["Followed"] = None
+    """For the spans of the request, where traces are exported."""
 
 
 class _Admitted(NamedTuple):
@@ -126,6 +131,8 @@ class Worker:
             decoding.jobs[ticket] = _Admitted(job, started)
             self._metrics.queue_seconds.observe(started - job.waiting.came_at)
             self._metrics.pieces.labels(name, "in").inc(len(job.sentence.source))
+            if job.followed:
+                job.followed.admitted()
 
     def _step(self, search: BeamSearch) -> None:
         _, batch, jobs = self._decoding[search]
