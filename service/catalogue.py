@@ -49,6 +49,11 @@ class Catalogue(NamedTuple):
         return served_as(source) == served_as(target) or bool(self.route(source, target))
 
 
+def whole(route: Sequence[Task]) -> Task | None:
+    """Return what the tasks of a route do together; None when there are none."""
+    return route[-1].model_copy(update={"source": route[0].source}) if route else None
+
+
 def load_catalogue(settings: Settings) -> Catalogue:
     """Load, verify and warm every bundle of the folder; of two that do the same task the first by name serves it."""
     folder, device, dtype = settings.models, choose_device(settings), choose_dtype(settings)

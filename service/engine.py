@@ -10,10 +10,11 @@ import math
 import threading
 import time
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -24,9 +25,13 @@ from model.search import Sentence
 from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
 from service.errors import NotReady, Overloaded
 from service.lanes import Lanes, Turn
+from service.logs import request_id
 from service.metrics import Metrics
 from service.settings import Settings, Threads, choose_device, share_cores
 from service.worker import Job, Worker
+
+if TYPE_CHECKING:
+    from service.tracing import Followed
 
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
@@ -41,6 +46,8 @@ class Engine:
         self, metrics: Metrics, *, policy: Policy, limits: Load, threads: Threads, max_queued_pieces: int
     ) -> None:
         self.metrics = metrics
+        self.follow: Callable[[Sequence[Sequence[int]], DecodingConfig], Followed] | None = None
+        """Begins to follow what is submitted, where traces are exported."""
         self._policy = policy
         self._limits = limits
         self._for_each = threads.for_each
@@ -59,6 +66,7 @@ class Engine:
         ]
         metrics.queued_sentences.set_function(self._queued_sentences)
         metrics.sentences_in_flight.set_function(lambda: sum(map(sum, self._in_flight.values())))
+        metrics.stalled_seconds.set_function(self.stalled_seconds)
 
     def start(self) -> None:
         """Begin to decode."""
@@ -113,6 +121,7 @@ class Engine:
             if not visit.pieces:
                 self._let_in(pieces + to_come)
             now = time.monotonic()
+            followed = self.follow(sources, config) if self.follow and sources else None
             pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
             visit.turn = max(now, visit.turn)
             for source, held in zip(sources, constraints or [()] * len(sources), strict=True):
@@ -120,15 +129,19 @@ class Engine:
                 lane = Lane.FOREGROUND if visit.pieces <= self._policy.foreground_pieces else Lane.BACKGROUND
                 sentence = Sentence(source, _wide_enough(config, held), attention, held)
                 waiting = Waiting(now, len(source), sentence.config.beam_size)
-                jobs.append(Job(bundle, sentence, Future(), waiting, visit.turn, lane))
+                job = Job(bundle, sentence, Future(), waiting, visit.turn, lane, request_id.get(), followed)
+                jobs.append(job)
                 visit.turn += pace_seconds
-                insort(self._queues[lane], jobs[-1], key=lambda job: job.turn)
+                insort(self._queues[lane], job, key=lambda job: job.turn)
             self._queued_pieces += pieces
             if to_come:
                 self._pieces_to_come[visit] = to_come
             else:
                 self._pieces_to_come.pop(visit, None)
             self._changed.notify_all()
+        if followed:
+            for job in jobs:
+                job.future.add_done_callback(followed.done)
         return [job.future for job in jobs]
 
     def leave(self, visit: Visit) -> None:

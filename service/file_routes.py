@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
+from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
 from service.codes import with_codes_of
 from service.errors import InvalidRequest, NotFound, describe_invalid_fields
@@ -18,7 +19,6 @@ from service.formats.opened import Format
 from service.requests import unless_client_leaves
 from service.routes import get_state
 from service.schemas import AUTO, ErrorResponse, FileRequest, FileResponse
-from service.state import ServiceState
 from service.text_routes import ERRORS, DirectRoute
 from service.translator import Options, aside
 
@@ -60,7 +60,7 @@ async def post_file(request: Request) -> Response:
         raise InvalidRequest(f"Invalid file: its text exceeds the limit of {state.settings.file_char_limit} characters")
 
     async def translate(texts: list[str], text_format: Format) -> list[str]:
-        return await _translate(texts, text_format, fields, state)
+        return await _translate(texts, text_format, fields, request)
 
     source = "" if fields.source == AUTO else fields.source
     limit = UNPACKED * state.settings.max_file_bytes
@@ -87,14 +87,15 @@ async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:
         raise InvalidRequest("Invalid form: its text cannot be decoded") from error
 
 
-async def _translate(texts: list[str], text_format: Format, fields: FileRequest, state: ServiceState) -> list[str]:
+async def _translate(texts: list[str], text_format: Format, fields: FileRequest, request: Request) -> list[str]:
+    state = await get_state(request)
     characters, limit = sum(map(len, texts)), state.settings.file_char_limit
     if characters > limit:
         raise InvalidRequest(f"Invalid file: its text ({characters}) exceeds the limit of {limit} characters")
     source = fields.source
     if source == AUTO:
         sample = "\n".join(texts)
-        best = (await aside(len(sample), lambda: state.detector.detect(sample)))[0]
+        best = (await aside(len(sample), lambda: state.detect(sample)))[0]
         source = best.language if best.confidence else fields.target  # in no language served it is left as it is
     if served_as(source) == served_as(fields.target):
         script = script_to_write("".join(texts), source, fields.target)
@@ -102,6 +103,7 @@ async def _translate(texts: list[str], text_format: Format, fields: FileRequest,
     route = state.catalogue.route(source, fields.target)
     if not route:
         raise InvalidRequest(f"Translation from {source} to {fields.target} is not supported")
+    request.state.task = whole(route)
     options = Options(text_format=text_format, timeout_seconds=state.settings.timeout_seconds)
     answers = await state.translator.run_along(route, texts, options)
     translations = [answer.texts[0] for answer in answers]

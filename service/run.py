@@ -71,6 +71,7 @@ class Run:
         self.task = task
         self.bundle = bundle
         self.config = config
+        self.texts = texts
         self.characters = sum(map(len, texts))
         self._parsed: list[Parsed] = [parse(text, reading.text_format, task, bundle.tokenizer) for text in texts]
         self._prepared = [

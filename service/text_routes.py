@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from service.answers import Plan, Translated, shaped_as, summarize_response, translate_response
+from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
 from service.codes import code_for, with_codes_of
 from service.errors import InvalidRequest, ServiceError
@@ -106,7 +107,7 @@ async def translate(request: Request) -> Response:
             raise InvalidRequest(f"Invalid request: glossary has no effect on what is translated through {pivot}")
     routes = [plan.route for plan in plans]
     if len(set(routes)) == 1:
-        request.state.task = routes[0][-1] if routes[0] else ""
+        request.state.task = whole(routes[0]) or ""
     if body.stream:
         return await _stream(request, body, plans, options, state)
 
@@ -116,7 +117,7 @@ async def translate(request: Request) -> Response:
 
 
 def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
-    detection = state.detector.detect(text)[0] if body.source == AUTO else None
+    detection = state.detect(text)[0] if body.source == AUTO else None
     source = detection.language if detection else body.source
     is_nothing = detection is not None and not detection.confidence  # or none of the languages that are known
     if is_nothing:
@@ -160,6 +161,7 @@ async def _stream(
             async for event in rest:
                 yield event
         except ServiceError as error:  # the status has been sent
+            request.state.error = error
             yield _event("error", json.dumps({"error": str(error)}))
 
     rest = events()
@@ -206,7 +208,7 @@ async def detect(request: Request) -> Response:
     body = await read_body(request, DetectRequest)
     _check_texts(body, state)
     state.translator  # noqa: B018 – NotReady while nothing is loaded
-    found = await aside(_characters(body), lambda: [state.detector.detect(text) for text in body.texts])
+    found = await aside(_characters(body), lambda: [state.detect(text) for text in body.texts])
     content = shaped_as(body, [[one._asdict() for one in of_text] for of_text in found])
     return Response(json.dumps(content), media_type="application/json")
 

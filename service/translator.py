@@ -17,6 +17,7 @@ from service.engine import Engine
 from service.errors import DeadlineExceeded, InvalidRequest, NotReady
 from service.formats.opened import Format
 from service.gather import gather
+from service.logs import text_log
 from service.run import Answer, Portion, Reading, Run, itself
 
 Result = TypeVar("Result")
@@ -176,7 +177,12 @@ class Translator:
                 break
             for place, found in zip(again.places, await gather(futures), strict=True):
                 hypotheses[place] = found
-        return await aside(run.characters, lambda: run.finish(hypotheses))
+        answers = await aside(run.characters, lambda: run.finish(hypotheses))
+        self.engine.metrics.characters.labels(run.task).inc(run.characters)
+        for text, answer in zip(run.texts, answers, strict=True):
+            output = answer.texts[0]
+            text_log.info("%s: %r → %r", run.task, text, output, extra={"source_text": text, "output_text": output})
+        return answers
 
 
 async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from service.files import SUPPORTED
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch
-from tests.service.live import Live, assert_error, local_settings, running, serve_fakes
+from tests.service.live import Live, assert_counted, assert_error, local_settings, running, serve_fakes
 
 GERMAN = "Ich habe heute keine Zeit."
 
@@ -52,6 +52,13 @@ def test_the_language_of_a_file_can_be_found_out(source: str, served: Live) -> N
 
 def test_a_file_goes_through_english_where_no_network_translates_directly(served: Live) -> None:
     assert translated(served, "a.txt", b"Abc.", target="fr").text == "Abc."
+
+
+def test_a_file_is_counted_with_the_task_that_was_asked_for(served: Live) -> None:
+    send(served, "a.txt", b"Abc.")
+    assert_counted(served, ("/translate_file", "translate:de:en", 200))
+    send(served, "a.txt", b"Abc.", target="fr")
+    assert_counted(served, ("/translate_file", "translate:de:fr", 200))
 
 
 def test_a_page_is_handed_out_as_a_file_and_never_as_a_page_of_the_service(served: Live) -> None:
