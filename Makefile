@@ -1,13 +1,14 @@
 PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
+NODE := tests/service/node
 
 .PHONY: serve test lint fuzz
 
 serve: $(VENV)/installed
 	$(VENV)/bin/dragoman serve --port $(PORT)
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev $(NODE)/node_modules/installed
 	$(VENV)/bin/pytest --numprocesses auto
 
 lint: $(VENV)/installed-dev
@@ -19,6 +20,12 @@ lint: $(VENV)/installed-dev
 fuzz: $(VENV)/installed-dev
 	$(VENV)/bin/pip install --quiet 'schemathesis>=4'
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} ./tests/fuzz.sh
+
+# A client in JavaScript, whose test is skipped where it is not to be had.
+$(NODE)/node_modules/installed: $(NODE)/package.json
+	@if ! command -v npm > /dev/null; then echo "There is no npm, so clients in JavaScript are not tested."; \
+	elif npm install --prefix $(NODE) --no-package-lock --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
+	else echo "npm cannot install what $(NODE)/package.json names, so clients in JavaScript are not tested."; fi
 
 $(VENV)/installed: pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

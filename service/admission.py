@@ -10,6 +10,7 @@ in the background, in a batch of its own, which stands still for most of the tim
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -29,6 +30,25 @@ class Load(NamedTuple):
     """Hypotheses: the beam sizes of all sentences."""
     positions: int
     """Source positions, each sentence padded to the longest."""
+
+
+@dataclass(eq=False)
+class Visit:
+    """A request as the engine knows it, which may submit its sentences one after the other.
+
+    It is let in, or refused, once; and what comes later has the turns that it would have had with the first.
+    """
+
+    share: float = 1.0
+    """Of the request's sentences, how many will have been submitted when the next are; more than 0."""
+    pieces: int = 0
+    """Submitted so far."""
+    turn: float = 0.0
+    """The earliest that its next sentence may have."""
+
+    def to_come(self, pieces: int) -> int:
+        """Return about how many pieces come later, if so many are submitted now."""
+        return round((self.pieces + pieces) * (1 / self.share - 1))
 
 
 class Waiting(NamedTuple):

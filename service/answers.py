@@ -6,16 +6,17 @@ from typing import Any, NamedTuple
 from model.config import Task
 from model.tokenizer import END
 from service.catalogue import Catalogue
+from service.chinese import in_script
 from service.detection import Detection
 from service.run import Answer
 from service.schemas import (
     AUTO,
     DetectedLanguage,
-    DetectRequest,
     SentenceDetails,
     SummarizeRequest,
     SummarizeResponse,
     TextRequest,
+    TextsRequest,
     TranslateRequest,
     TranslateResponse,
 )
@@ -28,6 +29,8 @@ class Plan(NamedTuple):
     """Only where the client did not say in what language it is."""
     route: tuple[Task, ...]
     """None where the text is its own translation."""
+    script: str | None = None
+    """Code in whose script of Chinese the outcome is to be written, where it may be in the other one."""
 
 
 class Translated(NamedTuple):
@@ -37,16 +40,12 @@ class Translated(NamedTuple):
     answer: Answer
 
 
-def itself(text: str) -> Answer:
-    """Return the answer to a text that is its own translation."""
-    return Answer([text], [], [], [])
-
-
 def translate_response(
     body: TranslateRequest, translated: Sequence[Translated], catalogue: Catalogue
 ) -> TranslateResponse:
     """Return the answer to POST /translate."""
     detections = [one.plan.detection for one in translated]
+    outputs = [_outputs(body, one) for one in translated]
     via = [one.plan.route[0].target if len(one.plan.route) > 1 else None for one in translated]
     return TranslateResponse(
         detectedLanguage=shaped_as(
@@ -55,12 +54,18 @@ def translate_response(
         if body.source == AUTO
         else None,
         via=shaped_as(body, via) if any(via) else None,
-        translatedText=shaped_as(body, [one.answer.texts[0] for one in translated]),
-        alternatives=shaped_as(body, [one.answer.texts[1:] for one in translated]) if body.alternatives else None,
+        translatedText=shaped_as(body, [best for best, *_ in outputs]),
+        alternatives=shaped_as(body, [others for _, *others in outputs]) if body.alternatives else None,
         details=shaped_as(body, [_details(body, one.plan.route[-1:], one.answer, catalogue) for one in translated])
         if body.scores or body.attention
         else None,
     )
+
+
+def _outputs(body: TranslateRequest, translated: Translated) -> list[str]:
+    """Return the distinct outputs of a text, best first."""
+    script, texts = translated.plan.script, translated.answer.texts
+    return list(dict.fromkeys(in_script(text, body.format, script) for text in texts)) if script else texts
 
 
 def summarize_response(
@@ -99,6 +104,6 @@ def _details(body: TextRequest, task: Sequence[Task], answer: Answer, catalogue:
     ]
 
 
-def shaped_as(body: TextRequest | DetectRequest, values: list[Any]) -> Any:
+def shaped_as(body: TextsRequest, values: list[Any]) -> Any:
     """Return one value for one text, a list for a list."""
     return values[0] if isinstance(body.q, str) else values

@@ -12,16 +12,18 @@ from fastapi_offline import FastAPIOffline
 from service.errors import install_error_handlers
 from service.file_routes import TRANSLATE_FILE, files
 from service.metrics import Metrics
-from service.middleware import BodyLimit, Observe
+from service.middleware import BodyLimit, HeadAsGet, Observe
 from service.routes import router
 from service.settings import Settings
 from service.state import ServiceState
+from service.telemetry import start_tracing
 from service.text_routes import work
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Make the application; its state is in ``app.state.service``."""
     state = ServiceState(settings, Metrics())
+    tracing = start_tracing()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -32,6 +34,8 @@ def create_app(settings: Settings) -> FastAPI:
         await loading
         state.downloads.close()
         await asyncio.to_thread(state.engine.close)
+        if tracing:
+            await asyncio.to_thread(tracing.close)
 
     app = FastAPIOffline(
         redoc_url=None,
@@ -39,15 +43,23 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("dragoman"),
         description="Translates and summarizes with LSTM + attention networks; LibreTranslate's protocol.",
         lifespan=lifespan,
+        # FastAPI's own traces hold query strings, in which texts may be, and its logs the messages of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = state
     app.include_router(work)
     app.include_router(files)
     app.include_router(router)
     install_error_handlers(app)
-    # Any page may ask, as LibreTranslate's; no cookie says who does.
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path={TRANSLATE_FILE: settings.max_file_bytes})
-    # Outermost, so that it sees the status of every answer, of refused bodies too.
+    # Any page may ask, as LibreTranslate's, and see why a body was refused; no cookie says who asks.
+    app.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["X-Request-ID"]
+    )
+    # So far out that it sees the status of every answer, of refused bodies too.
     app.add_middleware(Observe, state=state)
+    app.add_middleware(HeadAsGet)
+    if tracing:
+        state.engine.follow = tracing.follow
+        app.add_middleware(tracing.middleware)
     return app

@@ -9,6 +9,7 @@ import torch
 
 from model.bundle import MANIFEST, Bundle, BundleError, load_bundle
 from model.config import DType, Task
+from service.chinese import served_as
 from service.settings import Settings, choose_device, choose_dtype, share_cores
 
 logger = logging.getLogger(__name__)
@@ -37,11 +38,20 @@ class Catalogue(NamedTuple):
 
     def route(self, source: str, target: str) -> list[Task]:
         """Return the translations that lead from one language to another: one, or two through PIVOT, or none."""
-        direct = Task(kind="translate", source=source, target=target)
+        direct = Task(kind="translate", source=served_as(source), target=served_as(target))
         if direct in self.serving:
             return [direct]
         legs = [direct.model_copy(update=update) for update in ({"target": PIVOT}, {"source": PIVOT})]
         return legs if all(leg in self.serving for leg in legs) else []
+
+    def reaches(self, source: str, target: str) -> bool:
+        """Say whether there is a way from one language to another, as there is from each to itself."""
+        return served_as(source) == served_as(target) or bool(self.route(source, target))
+
+
+def whole(route: Sequence[Task]) -> Task | None:
+    """Return what the tasks of a route do together; None when there are none."""
+    return route[-1].model_copy(update={"source": route[0].source}) if route else None
 
 
 def load_catalogue(settings: Settings) -> Catalogue:

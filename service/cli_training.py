@@ -22,7 +22,7 @@ from model.training_log import Progress as Step
 from model.trials import Trial, best_of
 from service.catalogue import Catalogue, Entry
 from service.console import console, one_sentence_errors, parse_task, print_table, progress_bar
-from service.distil import Job
+from service.distil import Distillation
 from service.distil import distil as distil_file
 from service.errors import InvalidRequest
 from service.offline import open_translator
@@ -210,7 +210,7 @@ def distil(
         decoding = loaded.manifest.decoding.model_copy(
             update={"n_best": 1, "beam_size": beam_size or loaded.manifest.decoding.beam_size}
         )
-        job = Job(chosen, file, column - 1, out, reverse, decoding)
+        job = Distillation(chosen, file, column - 1, out, reverse, decoding)
         catalogue = Catalogue([Entry(bundle.name, loaded, None)], {chosen: loaded})
         on_terminal = sys.stderr.isatty()
         with open_translator(catalogue, settings) as translator, progress_bar(disable=not on_terminal) as progress:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from lingua import IsoCode639_1, Language, LanguageDetector, LanguageDetectorBuilder
 
 from service.function_words import FUNCTION_WORDS
+from service.languages import base_of
 from service.spans import protect
 
 MAX_CHARACTERS = 20_000
@@ -132,7 +133,7 @@ class Detector:
 
 
 def _language(code: str) -> Language | None:
-    base = code.lower().partition("-")[0]
+    base = base_of(code.lower())
     iso = getattr(IsoCode639_1, _ALIASES.get(base, base).upper(), None)
     return Language.from_iso_code_639_1(iso) if isinstance(iso, IsoCode639_1) else None
 
@@ -167,7 +168,7 @@ def _script(character: str) -> str:
 
 def _with_function_words(weights: Mapping[str, float], words: Counter[str]) -> dict[str, float]:
     """Shift weight among the languages whose function words are known; what they have together stays as it is."""
-    known = {code: own for code in weights if (own := FUNCTION_WORDS.get(code.partition("-")[0]))}
+    known = {code: own for code in weights if (own := FUNCTION_WORDS.get(base_of(code)))}
     found = {code: sum(words[word] for word in words.keys() & own) for code, own in known.items()}
     most = max(found.values(), default=0)
     shifted = {code: weights[code] * exp(FUNCTION_WORD_WEIGHT * (found[code] - most)) for code in known}

@@ -24,7 +24,7 @@ SOURCES_AT_ONCE = 2_000
 """Decoded together, then written: many, as the last of them leave the device half idle."""
 
 
-class Job(NamedTuple):
+class Distillation(NamedTuple):
     """What to write of what."""
 
     task: Task
@@ -38,7 +38,9 @@ class Job(NamedTuple):
     decoding: DecodingConfig
 
 
-def distil(engine: Engine, bundle: Bundle, job: Job, report: Callable[[int], None], *, stop: Event) -> Counter[str]:
+def distil(
+    engine: Engine, bundle: Bundle, job: Distillation, report: Callable[[int], None], *, stop: Event
+) -> Counter[str]:
     """Add a line to ``job.out`` for each source that has none there yet; return how many were left out, by reason.
 
     ``stop`` ends it before the next line, which is where it goes on. Left out are empty sources, and those longer than
@@ -70,7 +72,7 @@ def distil(engine: Engine, bundle: Bundle, job: Job, report: Callable[[int], Non
     return left_out
 
 
-def _sources(bundle: Bundle, job: Job, left_out: Counter[str]) -> Iterator[tuple[str, list[int]]]:
+def _sources(bundle: Bundle, job: Distillation, left_out: Counter[str]) -> Iterator[tuple[str, list[int]]]:
     """Yield each source that the network reads whole, with its framed pieces; count the others."""
     for row in read_rows(job.file.name, job.file.parent, at_least=job.column + 1):
         pieces = bundle.tokenizer.encode(row[job.column])
@@ -82,7 +84,7 @@ def _sources(bundle: Bundle, job: Job, left_out: Counter[str]) -> Iterator[tuple
             yield row[job.column], bundle.tokenizer.frame_source(pieces, job.task)
 
 
-def _go_on(job: Job, sources: Iterator[tuple[str, list[int]]]) -> int:
+def _go_on(job: Distillation, sources: Iterator[tuple[str, list[int]]]) -> int:
     """Pass over the sources of the lines that are written, cut off what a kill left of a line, count the whole ones."""
     done = size = 0
     with job.out.open("rb") as lines:

@@ -1,35 +1,36 @@
 """Files that were translated, kept for a while for those who know their names.
 
-A name is looked up among those that were given out, and on the disk a file has another: nothing that a client sends
-is ever part of a path. Safe to use from several threads.
+On the disk a file has none: nothing that a client sends is ever part of a path, and however the process ends, nothing
+is left. Safe to use from several threads.
 """
 
 import asyncio
 import re
 import secrets
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from threading import Lock
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from service.errors import InvalidRequest
 
 KEEP_SECONDS = 30 * 60.0
 MAX_TOTAL_BYTES = 150_000_000
+MAX_FILES = 250
+"""Each stays open, as many as 1,024 may be where nobody says otherwise."""
 MAX_STEM_CHARACTERS = 50
 
 
 class _Kept(NamedTuple):
-    path: Path
+    file: IO[bytes]
     size: int
     expires: float
 
 
 class Downloads:
-    """A folder of one's own for files, each of which goes after ``keep_seconds``, or earlier for want of room."""
+    """Keeps files, each of which goes after ``keep_seconds``, or earlier for want of room."""
 
     def __init__(
         self,
@@ -43,7 +44,6 @@ class Downloads:
         self._clock = clock
         self._lock = Lock()
         self._kept: dict[str, _Kept] = {}  # in the order in which they expire
-        self._folder: Path | None = None
 
     def add(self, content: bytes, stem: str, suffix: str) -> str:
         """Keep a file; return the name under which it can be had, which nobody can guess."""
@@ -53,13 +53,15 @@ class Downloads:
         name = f"{secret}.{_safe(stem)}{suffix}"
         with self._lock:
             self._make_room(len(content))
-            path = self._own_folder() / secret
+            file = tempfile.TemporaryFile()  # noqa: SIM115 – it is closed when its time is over
             try:
-                path.write_bytes(content)
-            except OSError:  # what is there of it would never be removed
-                path.unlink(missing_ok=True)
+                file.write(content)
+                file.flush()
+            except OSError:
+                with suppress(OSError):  # as what it still has to write cannot be
+                    file.close()
                 raise
-            self._kept[name] = _Kept(path, len(content), self._clock() + self.keep_seconds)
+            self._kept[name] = _Kept(file, len(content), self._clock() + self.keep_seconds)
         return name
 
     def read(self, name: str) -> bytes | None:
@@ -67,7 +69,10 @@ class Downloads:
         with self._lock:
             self._expire()
             kept = self._kept.get(name)
-            return kept.path.read_bytes() if kept else None
+            if kept is None:
+                return None
+            kept.file.seek(0)
+            return kept.file.read()
 
     def expire(self) -> None:
         """Remove the files whose time is over."""
@@ -81,22 +86,16 @@ class Downloads:
             await asyncio.to_thread(self.expire)
 
     def close(self) -> None:
-        """Remove all files and the folder."""
+        """Remove all files."""
         with self._lock:
-            self._kept.clear()
-            if self._folder:
-                shutil.rmtree(self._folder, ignore_errors=True)
-                self._folder = None
-
-    def _own_folder(self) -> Path:
-        """Return the folder, which is made when it is needed: a service need not have where to write."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="dragoman-"))
-        return self._folder
+            while self._kept:
+                self._remove_oldest()
 
     def _make_room(self, size: int) -> None:
         self._expire()
-        while self._kept and sum(kept.size for kept in self._kept.values()) + size > self.max_total_bytes:
+        while self._kept and (
+            len(self._kept) >= MAX_FILES or sum(kept.size for kept in self._kept.values()) + size > self.max_total_bytes
+        ):
             self._remove_oldest()
 
     def _expire(self) -> None:
@@ -105,8 +104,7 @@ class Downloads:
             self._remove_oldest()
 
     def _remove_oldest(self) -> None:
-        kept = self._kept.pop(next(iter(self._kept)))
-        kept.path.unlink(missing_ok=True)
+        self._kept.pop(next(iter(self._kept))).file.close()
 
 
 def _safe(stem: str) -> str:

@@ -10,11 +10,11 @@ import math
 import threading
 import time
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -22,12 +22,16 @@ from model.bundle import Bundle
 from model.config import MAX_BEAM_SIZE, DecodingConfig
 from model.hypothesis import Hypothesis
 from model.search import Sentence
-from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Waiting
+from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
 from service.errors import NotReady, Overloaded
 from service.lanes import Lanes, Turn
+from service.logs import request_id
 from service.metrics import Metrics
 from service.settings import Settings, Threads, choose_device, share_cores
 from service.worker import Job, Worker
+
+if TYPE_CHECKING:
+    from service.tracing import Followed
 
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
@@ -42,12 +46,15 @@ class Engine:
         self, metrics: Metrics, *, policy: Policy, limits: Load, threads: Threads, max_queued_pieces: int
     ) -> None:
         self.metrics = metrics
+        self.follow: Callable[[Sequence[Sequence[int]], DecodingConfig], Followed] | None = None
+        """Begins to follow what is submitted, where traces are exported."""
         self._policy = policy
         self._limits = limits
         self._for_each = threads.for_each
         self._max_queued_pieces = max_queued_pieces
         self._queues: dict[Lane, list[Job]] = {lane: [] for lane in Lane}  # by turn
         self._queued_pieces = 0
+        self._pieces_to_come: dict[Visit, int] = {}
         self._in_flight = {lane: [0] * threads.workers for lane in Lane}
         self._busy_since: list[float | None] = [None] * threads.workers
         self._sentence_seconds = [0.0] * threads.workers
@@ -59,6 +66,7 @@ class Engine:
         ]
         metrics.queued_sentences.set_function(self._queued_sentences)
         metrics.sentences_in_flight.set_function(lambda: sum(map(sum, self._in_flight.values())))
+        metrics.stalled_seconds.set_function(self.stalled_seconds)
 
     def start(self) -> None:
         """Begin to decode."""
@@ -91,44 +99,66 @@ class Engine:
         *,
         attention: bool = False,
         constraints: Sequence[Sequence[Sequence[int]]] | None = None,
+        visit: Visit | None = None,
     ) -> list[Future[list[Hypothesis]]]:
         """Queue framed sources of one request, all or none; each future gives the hypotheses of its source, best first.
 
         ``constraints`` are what the hypotheses of each source have to hold, as in Sentence, with a beam that is wide
-        enough for them; by default nothing.
+        enough for them; by default nothing. A request that submits more than once gives its ``visit``, and has to leave
+        when it may not submit all that is to come.
 
         A future that is cancelled frees what its source holds before the next step. Overloaded when the queue would be
-        exceeded, unless it is empty: a request that is within the limits of a request must not be refused for ever.
-        NotReady after close. A future fails with DecodingFailed.
+        exceeded, unless it is empty: a request that is within the limits of a request must not be refused for ever; nor
+        is one that has been let in. NotReady after close. A future fails with DecodingFailed.
         """
+        visit = visit or Visit()
         pieces = sum(map(len, sources))
+        to_come = visit.to_come(pieces)
+        jobs = []
         with self._changed:
             if self._closing:
                 raise NotReady("Not ready: shutting down")
-            if self._queued_pieces and self._queued_pieces + pieces > self._max_queued_pieces:
-                self._forget_cancelled()
-            if self._queued_pieces and self._queued_pieces + pieces > self._max_queued_pieces:
-                raise Overloaded(f"Too busy: {self._queued_sentences()} sentences are waiting")
+            if not visit.pieces:
+                self._let_in(pieces + to_come)
             now = time.monotonic()
+            followed = self.follow(sources, config) if self.follow and sources else None
             pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
-            jobs = [
-                Job(
-                    bundle,
-                    sentence := Sentence(source, _wide_enough(config, held), attention, held),
-                    Future(),
-                    Waiting(now, len(source), sentence.config.beam_size),
-                    now + position * pace_seconds,
-                    Lane.FOREGROUND if so_far <= self._policy.foreground_pieces else Lane.BACKGROUND,
-                )
-                for position, (source, held, so_far) in enumerate(
-                    zip(sources, constraints or [()] * len(sources), accumulate(map(len, sources)), strict=True)
-                )
-            ]
-            for job in jobs:
-                insort(self._queues[job.lane], job, key=lambda job: job.turn)
+            visit.turn = max(now, visit.turn)
+            for source, held in zip(sources, constraints or [()] * len(sources), strict=True):
+                visit.pieces += len(source)
+                lane = Lane.FOREGROUND if visit.pieces <= self._policy.foreground_pieces else Lane.BACKGROUND
+                sentence = Sentence(source, _wide_enough(config, held), attention, held)
+                waiting = Waiting(now, len(source), sentence.config.beam_size)
+                job = Job(bundle, sentence, Future(), waiting, visit.turn, lane, request_id.get(), followed)
+                jobs.append(job)
+                visit.turn += pace_seconds
+                insort(self._queues[lane], job, key=lambda job: job.turn)
             self._queued_pieces += pieces
+            if to_come:
+                self._pieces_to_come[visit] = to_come
+            else:
+                self._pieces_to_come.pop(visit, None)
             self._changed.notify_all()
+        if followed:
+            for job in jobs:
+                job.future.add_done_callback(followed.done)
         return [job.future for job in jobs]
+
+    def leave(self, visit: Visit) -> None:
+        """Expect no more of a request."""
+        with self._changed:
+            self._pieces_to_come.pop(visit, None)
+
+    def _let_in(self, pieces: int) -> None:
+        """Raise Overloaded if there is no room for a request of so many pieces."""
+        if not self._has_room(pieces):
+            self._forget_cancelled()
+        if not self._has_room(pieces):
+            raise Overloaded(f"Too busy: {self._queued_sentences()} sentences are waiting")
+
+    def _has_room(self, pieces: int) -> bool:
+        waiting = self._queued_pieces + sum(self._pieces_to_come.values())
+        return not waiting or waiting + pieces <= self._max_queued_pieces
 
     def _queued_sentences(self) -> int:
         return sum(map(len, self._queues.values()))

@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from service.logs import request_id
+
 CLIENT_CLOSED_REQUEST = 499  # nginx's code for a client that left before the answer began
 
 
@@ -85,7 +87,8 @@ def install_error_handlers(app: FastAPI) -> None:
     """Answer every error of the application, foreseen or not, in JSON."""
 
     @app.exception_handler(ServiceError)
-    async def on_service_error(_: Request, error: ServiceError) -> JSONResponse:
+    async def on_service_error(request: Request, error: ServiceError) -> JSONResponse:
+        request.state.error = error
         headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else None
         return error_response(error.status, str(error), headers)
 
@@ -100,4 +103,6 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_unforeseen_error(_: Request, __: Exception) -> JSONResponse:
         # uvicorn closes the connection after an error that it sees, which a client that would reuse it has to know.
-        return error_response(500, "Internal error; the server's log says why", {"Connection": "close"})
+        # What gives all other answers their id does not see this one.
+        headers = {"Connection": "close", "X-Request-ID": request_id.get() or ""}
+        return error_response(500, "Internal error; the server's log says why", headers)

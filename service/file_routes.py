@@ -10,13 +10,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
+from service.catalogue import whole
+from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
+from service.codes import with_codes_of
 from service.errors import InvalidRequest, NotFound, describe_invalid_fields
 from service.files import translate_file
 from service.formats.opened import Format
 from service.requests import unless_client_leaves
 from service.routes import get_state
 from service.schemas import AUTO, ErrorResponse, FileRequest, FileResponse
-from service.state import ServiceState
 from service.text_routes import ERRORS, DirectRoute
 from service.translator import Options, aside
 
@@ -52,15 +54,13 @@ async def post_file(request: Request) -> Response:
     state = await get_state(request)
     state.translator  # noqa: B018 – NotReady before a file is read
     content, name, fields = await _read_form(request)
-    for code in (fields.target,) if fields.source == AUTO else (fields.source, fields.target):
-        if code not in state.languages:
-            raise InvalidRequest(f"{code} is not supported")
+    fields = with_codes_of(state.languages, fields)
     suffix = PurePath(name).suffix.lower()
     if suffix in TEXT_SUFFIXES and len(content) > 4 * state.settings.file_char_limit:
         raise InvalidRequest(f"Invalid file: its text exceeds the limit of {state.settings.file_char_limit} characters")
 
     async def translate(texts: list[str], text_format: Format) -> list[str]:
-        return await _translate(texts, text_format, fields, state)
+        return await _translate(texts, text_format, fields, request)
 
     source = "" if fields.source == AUTO else fields.source
     limit = UNPACKED * state.settings.max_file_bytes
@@ -78,7 +78,7 @@ async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
                 raise InvalidRequest("Invalid request: missing file parameter")
-            fields = {key: value for key, value in form.items() if isinstance(value, str)}
+            fields = {**request.query_params, **{key: value for key, value in form.items() if isinstance(value, str)}}
             file.filename.encode()  # half of a surrogate pair could not be written into an answer
             return await file.read(), file.filename, FileRequest.model_validate(fields)
     except ValidationError as error:
@@ -87,22 +87,32 @@ async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:
         raise InvalidRequest("Invalid form: its text cannot be decoded") from error
 
 
-async def _translate(texts: list[str], text_format: Format, fields: FileRequest, state: ServiceState) -> list[str]:
+async def _translate(texts: list[str], text_format: Format, fields: FileRequest, request: Request) -> list[str]:
+    state = await get_state(request)
     characters, limit = sum(map(len, texts)), state.settings.file_char_limit
     if characters > limit:
         raise InvalidRequest(f"Invalid file: its text ({characters}) exceeds the limit of {limit} characters")
     source = fields.source
     if source == AUTO:
         sample = "\n".join(texts)
-        best = (await aside(len(sample), lambda: state.detector.detect(sample)))[0]
+        best = (await aside(len(sample), lambda: state.detect(sample)))[0]
         source = best.language if best.confidence else fields.target  # in no language served it is left as it is
-    if source == fields.target:
-        return texts
+    if served_as(source) == served_as(fields.target):
+        script = script_to_write("".join(texts), source, fields.target)
+        return await _in_script(texts, text_format, script) if script else texts
     route = state.catalogue.route(source, fields.target)
     if not route:
         raise InvalidRequest(f"Translation from {source} to {fields.target} is not supported")
+    request.state.task = whole(route)
     options = Options(text_format=text_format, timeout_seconds=state.settings.timeout_seconds)
-    return [answer.texts[0] for answer in await state.translator.run_along(route, texts, options)]
+    answers = await state.translator.run_along(route, texts, options)
+    translations = [answer.texts[0] for answer in answers]
+    is_traditional = fields.target == TRADITIONAL
+    return await _in_script(translations, text_format, TRADITIONAL) if is_traditional else translations
+
+
+async def _in_script(texts: list[str], text_format: Format, script: str) -> list[str]:
+    return await aside(sum(map(len, texts)), lambda: [in_script(text, text_format, script) for text in texts])
 
 
 @files.get(

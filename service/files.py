@@ -13,7 +13,7 @@ from service.formats.epub import open_epub
 from service.formats.markdown import open_md
 from service.formats.office import open_docx, open_pptx
 from service.formats.opendocument import open_odp, open_odt
-from service.formats.opened import Format, Job, Opened
+from service.formats.opened import FileJob, Format, Opened
 from service.formats.subtitles import open_srt
 from service.formats.text import open_html, open_txt
 
@@ -22,7 +22,7 @@ Translate: TypeAlias = Callable[[list[str], Format], Awaitable[list[str]]]
 
 MAX_BYTES = 50_000_000
 
-_OPEN: dict[str, Callable[[bytes, Job], Opened]] = {
+_OPEN: dict[str, Callable[[bytes, FileJob], Opened]] = {
     ".txt": open_txt,
     ".md": open_md,
     ".html": open_html,
@@ -57,7 +57,7 @@ async def translate_file(
         raise InvalidRequest(f"{suffix or 'A file without a suffix'} is not supported; {', '.join(SUPPORTED)} are")
     if len(content) > max_bytes:
         raise InvalidRequest(f"Invalid file: {len(content)} bytes exceed the limit of {max_bytes}")
-    opened = await asyncio.to_thread(opener, content, Job(source, target, max_bytes))
+    opened = await asyncio.to_thread(opener, content, FileJob(source, target, max_bytes))
     distinct = list(dict.fromkeys(text for text in opened.texts if any(map(str.isalpha, text))))
     translations = await translate(distinct, opened.format) if distinct else []
     translation_of = dict(zip(distinct, translations, strict=True))

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from model.config import MAX_BEAM_SIZE
 from model.tokenizer import Tokenizer
-from service.text import WITHOUT_SPACES
+from service.languages import is_spaceless
 
 MAX_FORCED_PIECES = MAX_BEAM_SIZE - 1
 """In a sentence; a beam has a place for each, and one for what has none of them."""
@@ -29,14 +29,14 @@ def forced_pieces(
     if not glossary:
         return []
     translations = {term.casefold(): translation for term, translation in glossary.items()}
-    pattern = _pattern(tuple(glossary), languages[0].partition("-")[0] not in WITHOUT_SPACES)
+    pattern = _pattern(tuple(glossary), not is_spaceless(languages[0]))
     forced: list[list[int]] = []
     for found in pattern.finditer(sentence):
         translation = translations.get(found[0].casefold())
         if translation is None:  # what two letters are the same to a pattern and not to casefold
             continue
         pieces = tokenizer.encode(translation)
-        if languages[1].partition("-")[0] in WITHOUT_SPACES and tokenizer.pieces(pieces[:1]) == ["▁"]:
+        if is_spaceless(languages[1]) and tokenizer.pieces(pieces[:1]) == ["▁"]:
             pieces = pieces[1:]
         if sum(map(len, forced)) + len(pieces) <= MAX_FORCED_PIECES:
             forced.append(pieces)

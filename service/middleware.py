@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import CLIENT_CLOSED_REQUEST, BodyTooLarge, NotReady, error_response
+from service.errors import CLIENT_CLOSED_REQUEST, BodyTooLarge, NotReady, Overloaded, ServiceError, error_response
+from service.logs import new_request_id, request_id
 from service.state import ServiceState
 
 access = logging.getLogger("service.access")
@@ -53,11 +54,23 @@ class BodyLimit:
         await self.app(scope, limited, send)
 
 
-class Observe:
-    """Count, time and log each request with the status that the client was sent.
+class HeadAsGet:
+    """Let routes take HEAD for GET, of whose answer the server then sends no body."""
 
-    Routes name their task in ``request.state.task``. Only the route's template is logged, never the query string,
-    which may hold a text.
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server has its own
+        await self.app(scope, receive, send)
+
+
+class Observe:
+    """Give each request an id; count, time and log it with the status that the client was sent.
+
+    Routes name their task in ``request.state.task``, and in ``request.state.error`` what went wrong, which outranks a
+    status that was sent before. Only the route's template is logged, never the query string, which may hold a text.
     """
 
     def __init__(self, app: ASGIApp, state: ServiceState) -> None:
@@ -69,12 +82,16 @@ class Observe:
             await self.app(scope, receive, send)
             return
         started = time.monotonic()
-        status = str(CLIENT_CLOSED_REQUEST)
+        status = CLIENT_CLOSED_REQUEST
+        sent_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        its_id = new_request_id(sent_id)
+        request_id.set(its_id)
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = str(message["status"])
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", its_id.encode())]
             await send(message)
 
         scope.setdefault("state", {})
@@ -84,19 +101,30 @@ class Observe:
             await self.app(scope, receive, watched)
         except asyncio.CancelledError:
             # The server gives up what outlasts the drain, and would itself answer with a 500 in plain text.
-            if status != str(CLIENT_CLOSED_REQUEST):
+            if status != CLIENT_CLOSED_REQUEST:
+                status = NotReady.status
                 raise
             message, retry_after = "Not ready: shutting down", str(NotReady.retry_after_seconds)
             await error_response(NotReady.status, message, {"Retry-After": retry_after})(scope, receive, watched)
         except Exception:
             # The answer to what no handler foresaw is sent by the application's outermost layer, beyond this one.
-            status = "500"
+            status = 500
             raise
         finally:
             self.state.requests_in_progress -= is_work
-            seconds = time.monotonic() - started
-            route = getattr(scope.get("route"), "path", "unknown")
-            task = str(scope["state"].get("task", ""))
-            self.state.metrics.requests.labels(route, task, status).inc()
-            self.state.metrics.request_seconds.labels(route).observe(seconds)
-            access.info("%s %s %s %s %.1f ms", scope["method"], route, task or "-", status, 1000 * seconds)
+            self._record(scope, status, time.monotonic() - started, logging.INFO if is_work else logging.DEBUG)
+
+    def _record(self, scope: Scope, status: int, seconds: float, level: int) -> None:
+        error: ServiceError | None = scope["state"].get("error")
+        status = error.status if error else status
+        route = getattr(scope.get("route"), "path", "unknown")
+        task = str(scope["state"].get("task") or "")
+        metrics = self.state.metrics
+        metrics.requests.labels(route, task, status).inc()
+        metrics.request_seconds.labels(route, status).observe(seconds)
+        if isinstance(error, Overloaded):
+            metrics.overloaded_requests.inc()
+        scope["state"]["status"] = status
+        method = scope["method"]
+        fields = {"method": method, "route": route, "task": task, "status": status, "seconds": round(seconds, 6)}
+        access.log(level, "%s %s %s %s %.1f ms", method, route, task or "-", status, 1000 * seconds, extra=fields)

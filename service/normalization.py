@@ -21,9 +21,9 @@ Spaces of all kinds are one to the tokenizer, so nothing is done to them here.
 from functools import cache
 from typing import NamedTuple
 
-import opencc
-
 from service.casing import Case, CountPieces, case_of, in_capitals, in_sentence_case, in_title_case, without_emphasis
+from service.chinese import simplified
+from service.languages import base_of
 from service.typography import Typography, plain, restored, typography_of, without_invisible
 
 _FULL_STOPS = dict.fromkeys(("zh", "ja"), "。")
@@ -42,7 +42,7 @@ class Normalized(NamedTuple):
 
     def restore(self, output: str, target: str) -> str:
         """Write an output of the network, in the language ``target``, as the sentence was written."""
-        language = _base(target)
+        language = base_of(target)
         if self.is_open and not output.endswith(_ELLIPSES):
             output = output.removesuffix(".").removesuffix("。")
         if self.case is Case.UPPER:
@@ -57,7 +57,7 @@ def for_network(sentence: str, source: str, count_pieces: CountPieces, *, full_s
 
     ``count_pieces`` says how many pieces of its vocabulary a text is, ``full_stop`` whether it has one at its end.
     """
-    language = _base(source)
+    language = base_of(source)
 
     @cache
     def knows(character: str) -> bool:
@@ -73,18 +73,3 @@ def for_network(sentence: str, source: str, count_pieces: CountPieces, *, full_s
     text = write(text, language, count_pieces)
     is_open = full_stop and text[-1:].isalnum()
     return Normalized(text + _FULL_STOPS.get(language, ".") if is_open else text, case, typography, is_open)
-
-
-def simplified(text: str) -> str:
-    """Return Chinese in simplified characters; what is in them already stays, so texts that mix both need no care."""
-    converted: str = _to_simplified().convert(text)
-    return converted
-
-
-@cache
-def _to_simplified() -> opencc.OpenCC:
-    return opencc.OpenCC("t2s")
-
-
-def _base(code: str) -> str:
-    return code.partition("-")[0]

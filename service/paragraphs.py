@@ -8,10 +8,10 @@ paragraph, no line has room for the first word of the next.
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import NamedTuple
 
-from service.text import WITHOUT_SPACES
+from service.languages import is_spaceless
 
 MIN_WIDTH, MIN_WIDTH_WITHOUT_SPACES = 40, 20
 """Nobody wraps at less; labels that are as long as this are rare."""
@@ -86,17 +86,6 @@ def _line(raw: str) -> Line:
     return Line(start["quote"], start["bullet"] or "", core, raw[start.end() + len(core) :])
 
 
-def beginning(text: str, language: str, characters: int) -> str:
-    """Return the first paragraphs of a text that have so many characters together, or all that there are."""
-    size = 0
-    raw = iter(text.splitlines(keepends=True))
-    for wrap in unwrap(text, language).wraps:
-        size += sum(map(len, islice(raw, len(wrap.ends) if wrap else 1)))
-        if size >= characters:
-            break
-    return text[:size]
-
-
 def _end_of_paragraph(lines: Sequence[Line], start: int) -> int:
     """Return where the lines end that could be one paragraph: the first may be indented otherwise than the rest."""
     stop = start + 1
@@ -125,11 +114,6 @@ def is_wrapped(lines: Sequence[Line], language: str) -> bool:
         return False
     # Two lines are always full if the first is the longer; a sentence that goes on tells a paragraph from a list.
     return any(not _ENDS_A_SENTENCE.search(line.core) for line in lines[:-1])
-
-
-def is_spaceless(language: str) -> bool:
-    """Say whether a language puts no spaces between its words."""
-    return language.partition("-")[0] in WITHOUT_SPACES
 
 
 def _joined(lines: Sequence[Line], language: str) -> str:

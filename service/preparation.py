@@ -4,7 +4,7 @@ From the outside to the inside: spans become stand-ins (service.spans), the text
 each is written as the network knows it (service.normalization), and its stand-ins become the network's masks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from model.tokenizer import Tokenizer
 from service.alignment import Links
 from service.normalization import Normalized, for_network
 from service.spans import Masked, Protected, protect, stand_ins, with_masks
-from service.text import Document, in_parts, pack, split_text
+from service.text import Document, in_parts, pack, read_sentences, split_text
 
 
 class Sentence(NamedTuple):
@@ -40,6 +40,8 @@ class Prepared(NamedTuple):
     protected: Protected
     document: Document
     sentences: list[Sentence]
+    unread: Iterator[Sentence]
+    """The sentences after these, which join them and the document as they are read."""
 
     @property
     def spans(self) -> list[dict[str, str]]:
@@ -83,7 +85,10 @@ class Written(NamedTuple):
 
 
 def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepared:
-    """Cut a text into sentences that the bundle reads; a text to summarize, into ``parts``, or more if it has to be."""
+    """Return a text of which no sentence has been read; all will fit the bundle.
+
+    A text to summarize is cut into ``parts``, or more if it has to be.
+    """
     tokenizer = bundle.tokenizer
     masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
     limit, full_stop = bundle.manifest.max_source_pieces, bundle.manifest.decoding.full_stop
@@ -104,11 +109,28 @@ def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepare
         return has_masks_enough and len(pieces) <= limit
 
     protected = protect(text) if masks else Protected(text, [])
-    document = split_text(protected.text, task.source, fits)
-    if task.kind == "summarize" and document.sentences:
-        packed = [one for part in in_parts(document.sentences, parts) for one in pack(part, fits)]
-        document = Document(packed, ["", *["\n"] * (len(packed) - 1), ""])  # a headline a line
-    return Prepared(protected, document, [read[sentence] for sentence in document.sentences])
+    if task.kind == "summarize":
+        document = _in_parts(split_text(protected.text, task.source, fits), parts, fits)
+        cores = iter(document.sentences)
+    else:
+        document = Document([], [""])
+        cores = read_sentences(protected.text, task.source, fits, document)
+    sentences: list[Sentence] = []
+
+    def unread() -> Iterator[Sentence]:
+        for core in cores:
+            sentences.append(read[core])
+            yield sentences[-1]
+
+    return Prepared(protected, document, sentences, unread())
+
+
+def _in_parts(document: Document, parts: int, fits: Callable[[str], bool]) -> Document:
+    """Return a document with so many parts, or more, in the place of sentences, each on a line of its own."""
+    if not document.sentences:
+        return document
+    packed = [one for part in in_parts(document.sentences, parts) for one in pack(part, fits)]
+    return Document(packed, ["", *["\n"] * (len(packed) - 1), ""])
 
 
 def outputs_of(sentence: Sentence, hypotheses: Sequence[Hypothesis], target: str, tokenizer: Tokenizer) -> list[Output]:

@@ -36,8 +36,8 @@ async def languages(state: State) -> list[Language]:
     return [
         Language(
             code=code,
-            name=NAMES.get(code, code),
-            targets=[target for target in state.languages if target == code or state.catalogue.route(code, target)],
+            name=NAMES.get(code.lower(), code),
+            targets=[target for target in state.languages if state.catalogue.reaches(code, target)],
         )
         for code in state.languages
     ]
@@ -85,8 +85,6 @@ async def models(state: State) -> list[ServedBundle]:
 HEALTH: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not now; status says why"}}
 
 
-# Some load balancers ask with HEAD.
-@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", responses=HEALTH, response_model_exclude_none=True)
 async def live(state: State, response: Response) -> Health:
     """Say whether the process should go on: 503 asks for a restart."""
@@ -96,8 +94,6 @@ async def live(state: State, response: Response) -> Health:
     return Health(status="ok")
 
 
-@router.head("/health", include_in_schema=False)
-@router.head("/health/ready", include_in_schema=False)
 @router.get("/health", responses=HEALTH, response_model_exclude_none=True)
 @router.get("/health/ready", responses=HEALTH, response_model_exclude_none=True)
 async def ready(state: State, response: Response) -> Health:

@@ -1,5 +1,6 @@
 """One run of a task over the texts of a request: what of it needs neither the engine nor the event loop."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
+from service.chinese import simplified
 from service.formats.opened import Format
 from service.glossary import MAX_FORCED_PIECES, forced_pieces
 from service.normalization import for_network
@@ -30,16 +32,9 @@ class Answer(NamedTuple):
     """... and what each of its masks stands for."""
 
 
-def joined(answers: Sequence[Answer]) -> Answer:
-    """Return the answer to a text of which these are the answers to its parts."""
-    most = max(len(answer.texts) for answer in answers)
-    texts = ["".join(answer.texts[min(n, len(answer.texts) - 1)] for answer in answers) for n in range(most)]
-    return Answer(
-        list(dict.fromkeys(texts)),
-        [source for answer in answers for source in answer.sources],
-        [hypothesis for answer in answers for hypothesis in answer.hypotheses],
-        [spans for answer in answers for spans in answer.spans],
-    )
+def itself(text: str) -> Answer:
+    """Return the answer to a text that is its own translation."""
+    return Answer([text], [], [], [])
 
 
 class Reading(NamedTuple):
@@ -51,17 +46,19 @@ class Reading(NamedTuple):
     """Of a text to summarize, at least."""
 
 
-class Again(NamedTuple):
-    """Sentences that are to be decoded once more, and how."""
+class Portion(NamedTuple):
+    """Sentences of a run that are to be decoded, and how."""
 
-    places: list[int]
+    places: Sequence[int]
     """Among all sentences of the run."""
+    sources: list[list[int]]
+    """What the network reads for each."""
     config: DecodingConfig
     constraints: list[list[list[int]]]
 
 
 class Run:
-    """A task and its texts, cut into sentences."""
+    """A task and its texts, whose sentences are read one after the other."""
 
     def __init__(
         self,
@@ -74,25 +71,26 @@ class Run:
         self.task = task
         self.bundle = bundle
         self.config = config
+        self.texts = texts
         self.characters = sum(map(len, texts))
         self._parsed: list[Parsed] = [parse(text, reading.text_format, task, bundle.tokenizer) for text in texts]
         self._prepared = [
             [prepare(task, text, bundle, parts=reading.parts) for text in parsed.texts] for parsed in self._parsed
         ]
-        self.sentences: list[tuple[Prepared, Sentence]] = [
-            (prepared, sentence)
-            for of_text in self._prepared
-            for prepared in of_text
-            for sentence in prepared.sentences
-        ]
-        languages = (task.source, task.target)
-        glossary = {  # terms as the sentences are read
-            for_network(term, task.source, lambda text: len(bundle.tokenizer.encode(text))).text: translation
+        written = simplified if task.target == "zh" else str
+        self._glossary = {  # terms as the sentences are read, and translations as the network writes
+            for_network(term, task.source, lambda text: len(bundle.tokenizer.encode(text))).text: written(translation)
             for term, translation in reading.glossary.items()
         }
-        self.constraints: list[list[list[int]]] = [
-            forced_pieces(sentence.masked.text, glossary, languages, bundle.tokenizer) for _, sentence in self.sentences
-        ]
+        self._sentences: list[tuple[Prepared, Sentence]] = []
+        self._constraints: list[list[list[int]]] = []
+        self._unread = (
+            (prepared, sentence) for of_text in self._prepared for prepared in of_text for sentence in prepared.unread
+        )
+        self._to_read = sum(len(prepared.protected.text) for of_text in self._prepared for prepared in of_text)
+        self._characters_read = 0
+        self.is_read = False
+        """Whether no sentence is left."""
 
     @property
     def wants_attention(self) -> bool:
@@ -100,17 +98,35 @@ class Run:
         return any(parsed.wants_attention for parsed in self._parsed)
 
     @property
-    def sources(self) -> list[list[int]]:
-        """What the network reads for each sentence."""
-        return [sentence.source for _, sentence in self.sentences]
+    def share_read(self) -> float:
+        """Which share of the texts has been read, about; 1 when all is, and more than 0 when anything is."""
+        return 1.0 if self.is_read else self._characters_read / max(self._characters_read, self._to_read)
 
-    def faulty(self, hypotheses: Sequence[Sequence[Hypothesis]]) -> list[Again]:
+    def read(self, characters: float = math.inf) -> Portion:
+        """Read on, until the sentences read have so many characters; there is none only when all had been read."""
+        start, stop_at = len(self._sentences), self._characters_read + characters
+        languages = (self.task.source, self.task.target)
+        for prepared, sentence in self._unread:
+            text = sentence.masked.text
+            self._sentences.append((prepared, sentence))
+            self._constraints.append(forced_pieces(text, self._glossary, languages, self.bundle.tokenizer))
+            self._characters_read += len(text)
+            if self._characters_read >= stop_at:
+                break
+        else:
+            self.is_read = True
+        return self._portion(range(start, len(self._sentences)), self.config, self._constraints[start:])
+
+    def _portion(self, places: Sequence[int], config: DecodingConfig, constraints: list[list[list[int]]]) -> Portion:
+        return Portion(places, [self._sentences[place][1].source for place in places], config, constraints)
+
+    def faulty(self, hypotheses: Sequence[Sequence[Hypothesis]]) -> list[Portion]:
         """Return the sentences whose best output has lost a mask, or doubled one, and those that repeat themselves.
 
         They are decoded again with all of their masks forced, or without repetition.
         """
         lost, looping = [], []
-        for place, ((_, sentence), (best, *_)) in enumerate(zip(self.sentences, hypotheses, strict=True)):
+        for place, ((_, sentence), (best, *_)) in enumerate(zip(self._sentences, hypotheses, strict=True)):
             masked = sentence.masked
             if repeats(best.pieces) and not repeats(sentence.source):
                 looping.append(place)
@@ -118,25 +134,25 @@ class Run:
                 lost.append(place)
         without_repetition = self.config.model_copy(update=WITHOUT_REPETITION)
         ways = [(lost, self.config), (looping, without_repetition)]
-        return [Again(places, config, list(map(self._with_masks, places))) for places, config in ways if places]
+        return [self._portion(places, config, list(map(self._with_masks, places))) for places, config in ways if places]
 
     def _with_masks(self, place: int) -> list[list[int]]:
         """Return the constraints of a sentence and all of its masks."""
-        masks = self.sentences[place][1].masked.stand_in_of
+        masks = self._sentences[place][1].masked.stand_in_of
         forced = [self.bundle.tokenizer.encode(mask)[-1:] for mask in masks]
-        for pieces in self.constraints[place]:  # as far as a beam is wide enough
+        for pieces in self._constraints[place]:  # as far as a beam is wide enough
             if sum(map(len, forced)) + len(pieces) <= MAX_FORCED_PIECES:
                 forced.append(pieces)
         return forced
 
     def best_output(self, place: int, hypotheses: Sequence[Hypothesis]) -> str:
         """Return the best output of a sentence as a reader sees it."""
-        prepared, sentence = self.sentences[place]
+        prepared, sentence = self._sentences[place]
         (output,) = outputs_of(sentence, hypotheses[:1], self.task.target, self.bundle.tokenizer)
         return prepared.protected.restore(output.text)
 
     def finish(self, hypotheses: Sequence[list[Hypothesis]]) -> list[Answer]:
-        """Put the hypotheses of each sentence into its place in the texts."""
+        """Put the hypotheses of each sentence into its place in the texts, all of which have been read."""
         remaining = iter(hypotheses)
         return [
             self._answer(parsed, of_text, [list(islice(remaining, len(one.sentences))) for one in of_text])

@@ -48,15 +48,37 @@ def _is_format(text_format: object) -> object:
 TextFormat = Annotated[Format, BeforeValidator(_is_format), Field(description="`text` or `html`")]
 
 
-class TextRequest(BaseModel):
-    """What translating and summarizing have in common.
+class AnyRequest(BaseModel):
+    """What all requests have in common.
 
-    Unknown fields are ignored, as clients send their own, and null is as good as nothing.
+    Unknown fields are ignored, as clients send their own; null, and what a form leaves empty, is as good as nothing.
     """
 
     model_config = ConfigDict(frozen=True)
 
+    api_key: str | None = Field(None, description="Ignored: this server asks for none")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_not_given(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        # An empty text is one, whose translation is empty.
+        return {name: value for name, value in fields.items() if value is not None and (value != "" or name == "q")}
+
+
+class TextsRequest(AnyRequest):
+    """What requests about texts have in common."""
+
     q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of ``q``, one or many."""
+        return [self.q] if isinstance(self.q, str) else self.q
+
+
+class TextRequest(TextsRequest):
+    """What translating and summarizing have in common."""
+
     format: TextFormat = "text"
     alternatives: int = Field(0, ge=0, description="How many further outputs are wanted")
     beam_size: int | None = Field(None, ge=1, le=MAX_BEAM_SIZE, description="Hypotheses that the search follows")
@@ -71,17 +93,6 @@ class TextRequest(BaseModel):
     timeout_ms: int | None = Field(None, ge=1, description="After which the answer is 504; the server has a limit too")
     scores: bool = Field(False, description="Whether to answer with the log-probability of each piece")
     attention: bool = Field(False, description="Whether to answer with what each piece attended to")
-    api_key: str | None = Field(None, description="Ignored: this server asks for none")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_not_given(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in fields.items() if value is not None}
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of ``q``, one or many."""
-        return [self.q] if isinstance(self.q, str) else self.q
 
 
 DECODING_FIELDS = (
@@ -120,14 +131,11 @@ class TranslateRequest(TextRequest):
     stream: bool = Field(False, description="Answer with an event for each sentence, and one with the answer")
 
 
-class FileRequest(BaseModel):
+class FileRequest(AnyRequest):
     """The fields of POST /translate_file beside the file."""
-
-    model_config = ConfigDict(frozen=True)
 
     source: LanguageCode = Field(description="A code of /languages, or `auto`")
     target: LanguageCode
-    api_key: str | None = Field(None, description="Ignored: this server asks for none")
 
 
 class FileResponse(BaseModel):
@@ -136,18 +144,8 @@ class FileResponse(BaseModel):
     translatedFileUrl: str = Field(description="Where the translated file can be had for half an hour")
 
 
-class DetectRequest(BaseModel):
+class DetectRequest(TextsRequest):
     """Body of POST /detect."""
-
-    model_config = ConfigDict(frozen=True)
-
-    q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
-    api_key: str | None = Field(None, description="Ignored: this server asks for none")
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of ``q``, one or many."""
-        return [self.q] if isinstance(self.q, str) else self.q
 
 
 WORDS_OF_LENGTH = {"short": 6, "medium": 10, "long": 18}

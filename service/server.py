@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 
 from service.app import create_app
+from service.logs import log_to_stderr
 from service.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def serve(settings: Settings) -> None:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     # A step asks for Python's lock some times; beside a thread that cuts a document it would wait 5 ms each time.
     sys.setswitchinterval(SWITCH_SECONDS)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr(settings)
     listening = listen(settings.host, settings.port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("running on http://%s:%d", host, listening.getsockname()[1])

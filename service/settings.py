@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(30.0, ge=0)
     """How long SIGTERM waits for accepted requests."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    log_texts: bool = False
+    """Whether sources and outputs are logged, too."""
 
 
 def load_settings(**given: object) -> Settings:

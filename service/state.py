@@ -6,12 +6,13 @@ import logging
 
 from model.config import Task
 from service.catalogue import Catalogue, Entry, load_catalogue
-from service.detection import Detector
+from service.codes import all_codes
+from service.detection import Detection, Detector
 from service.downloads import Downloads
 from service.engine import make_engine
 from service.errors import NotReady
 from service.metrics import Metrics
-from service.settings import Settings
+from service.settings import Settings, choose_device
 from service.translator import Translator
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ class ServiceState:
         self.draining = False
         self.requests_in_progress = 0
         metrics.requests_in_progress.set_function(lambda: self.requests_in_progress)
+        metrics.ready.set_function(lambda: self.why_not_ready is None)
+        metrics.draining.set_function(lambda: self.draining)
+        metrics.describe_device(choose_device(settings))
         self._loading_failed = False
         self._catalogue: Catalogue | None = None
         self._translator: Translator | None = None
@@ -45,6 +49,9 @@ class ServiceState:
         for state in ("ready", "failed"):
             count = sum((entry.error is None) == (state == "ready") for entry in catalogue.entries)
             self.metrics.bundles.labels(state).set(count)
+        self.metrics.bundle_info.clear()
+        for task, bundle in catalogue.serving.items():
+            self.metrics.bundle_info.labels(bundle.manifest.name, bundle.manifest.version, bundle.dtype, task).set(1)
         self.engine.start()
         self._translator = Translator(catalogue, self.engine)
         self._catalogue = catalogue
@@ -85,7 +92,14 @@ class ServiceState:
     @property
     def languages(self) -> list[str]:
         """Codes that a served translation has on either side."""
-        return sorted({code for task in self.translations for code in (task.source, task.target)})
+        return all_codes(code for task in self.translations for code in (task.source, task.target))
+
+    def detect(self, text: str) -> list[Detection]:
+        """Return the languages that a text may be in, best first, as the detector's ``detect``, and count the best."""
+        found = self.detector.detect(text)
+        best = found[0].language if found and found[0].confidence else "unknown"
+        self.metrics.detected_languages.labels(best).inc()
+        return found
 
     @property
     def engine_failed(self) -> bool:

@@ -5,11 +5,13 @@ space.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import sentencex
+
+from service.languages import is_spaceless
 
 # Where a sentence that is too long is cut, the better place first.
 CUTS = (re.compile(r"(?<=[;:；：])\s*"), re.compile(r"(?<=[,，、])\s*"), re.compile(r"\s+"))
@@ -17,8 +19,6 @@ _MARKER = re.compile(r"\s*(?:(?:[-*+•·‣◦▪–—>#]+|\(?\d{1,3}[.)]|\[[ 
 """What stands before the text of a line: bullets, numbers, quotes, headings of Markdown."""
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 """Letters of Hangul that show nothing."""
-WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
-"""Languages that put no space between sentences."""
 
 
 class Document(NamedTuple):
@@ -38,23 +38,40 @@ class Document(NamedTuple):
 
 def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Document:
     """Split a text in ``language`` into sentences that all fit; none is dropped, and joining them restores it."""
-    sentences: list[str] = []
-    gaps = [""]
+    document = Document([], [""])
+    for _ in read_sentences(text, language, fits, document):
+        pass
+    return document
+
+
+def read_sentences(text: str, language: str, fits: Callable[[str], bool], document: Document) -> Iterator[str]:
+    """Split a text as ``split_text`` does, into a document that is empty; yield each sentence once it is there.
+
+    Before the last, the document is that of the text so far.
+    """
+    sentences, gaps = document
     for line in text.splitlines(keepends=True):
+        if not _has_letter(line):  # of thousands of empty lines, none needs to be looked at closely
+            gaps[-1] += line
+            continue
         marker = _MARKER.match(line)
         start_of_text = marker.end() if marker else 0
         gaps[-1] += line[:start_of_text]
         for sentence in _segment(line[start_of_text:], language):
             for part in split_to_fit(sentence, fits):
-                core = part.strip()
-                if not any(character.isalpha() and character not in _FILLERS for character in core):
+                if not _has_letter(part):
                     gaps[-1] += part
                     continue
+                core = part.strip()
                 start = part.index(core)
                 gaps[-1] += part[:start]
                 sentences.append(core)
                 gaps.append(part[start + len(core) :])
-    return Document(sentences, gaps)
+                yield core
+
+
+def _has_letter(text: str) -> bool:
+    return any(character.isalpha() and character not in _FILLERS for character in text)
 
 
 def _segment(line: str, language: str) -> list[str]:
@@ -83,7 +100,7 @@ def _best_cut(sentence: str) -> int:
 
 def _gap_in(gap: str, language: str) -> str:
     """Return a gap between two sentences of one line as ``language`` has it; others stay as they are."""
-    if language.partition("-")[0] in WITHOUT_SPACES:
+    if is_spaceless(language):
         return "" if gap == " " else gap
     return gap or " "
 

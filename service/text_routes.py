@@ -1,10 +1,9 @@
 """The routes that do work on texts: translate, summarize, detect."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -12,8 +11,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from model.config import Task
-from service.answers import Plan, Translated, itself, shaped_as, summarize_response, translate_response
+from service.answers import Plan, Translated, shaped_as, summarize_response, translate_response
+from service.catalogue import whole
+from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
+from service.codes import code_for, with_codes_of
 from service.errors import InvalidRequest, ServiceError
 from service.requests import read_body, unless_client_leaves
 from service.routes import get_state
@@ -28,13 +29,12 @@ from service.schemas import (
     SummarizeRequest,
     SummarizeResponse,
     TextRequest,
+    TextsRequest,
     TranslateRequest,
     TranslateResponse,
 )
 from service.state import ServiceState
 from service.translator import Options, aside
-
-Result = TypeVar("Result")
 
 
 class DirectRoute(APIRoute):
@@ -98,60 +98,38 @@ async def translate(request: Request) -> Response:
     body = await read_body(request, TranslateRequest)
     _check(body, state)
     translator = state.translator
-    languages = state.languages
-    for code in (body.target,) if body.source == AUTO else (body.source, body.target):
-        if code not in languages:
-            raise InvalidRequest(f"{code} is not supported")
+    body = with_codes_of(state.languages, body)
     plans = await aside(_characters(body), lambda: [_read(text, body, state) for text in body.texts])
     options = _options(body, state)
-    by_route: dict[tuple[Task, ...], list[int]] = {}
-    for place, plan in enumerate(plans):
+    for plan in plans:
         if body.glossary and len(plan.route) > 1:
             pivot = plan.route[0].target
             raise InvalidRequest(f"Invalid request: glossary has no effect on what is translated through {pivot}")
-        by_route.setdefault(plan.route, []).append(place)
-    if len(by_route) == 1:
-        request.state.task = next(iter(by_route))[-1] if plans[0].route else ""
+    routes = [plan.route for plan in plans]
+    if len(set(routes)) == 1:
+        request.state.task = whole(routes[0]) or ""
     if body.stream:
         return await _stream(request, body, plans, options, state)
 
-    async def run(route: tuple[Task, ...], places: Sequence[int]) -> list[tuple[int, Translated]]:
-        texts = [body.texts[place] for place in places]
-        answers = await translator.run_along(route, texts, options) if route else [itself(text) for text in texts]
-        return [(place, Translated(plans[place], answer)) for place, answer in zip(places, answers, strict=True)]
-
-    async def run_all() -> list[Translated]:
-        if len(by_route) == 1:
-            found = [await run(*one) for one in by_route.items()]
-        else:
-            found = await _all([run(*one) for one in by_route.items()])
-        return [translated for _, translated in sorted((one for of in found for one in of), key=lambda one: one[0])]
-
-    return _json(translate_response(body, await unless_client_leaves(request, run_all()), state.catalogue))
-
-
-async def _all(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """Do all at once; when one fails, give up the others and fail as it did."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+    answers = await unless_client_leaves(request, translator.run_each(routes, body.texts, options))
+    translated = list(map(Translated, plans, answers))
+    return _json(await aside(_characters(body), lambda: translate_response(body, translated, state.catalogue)))
 
 
 def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
-    detection = state.detector.detect(text)[0] if body.source == AUTO else None
+    detection = state.detect(text)[0] if body.source == AUTO else None
     source = detection.language if detection else body.source
     is_nothing = detection is not None and not detection.confidence  # or none of the languages that are known
-    if source == body.target or is_nothing:
+    if is_nothing:
         return Plan(detection, ())
+    if served_as(source) == served_as(body.target):
+        return Plan(detection, (), script_to_write(text, source, body.target))
     if detection is None and state.detector.is_clearly(body.target, text, said_to_be=source):
         return Plan(None, ())
     route = state.catalogue.route(source, body.target)
     if not route:
         raise InvalidRequest(f"Translation from {source} to {body.target} is not supported")
-    return Plan(detection, tuple(route))
+    return Plan(detection, tuple(route), TRADITIONAL if body.target == TRADITIONAL else None)
 
 
 async def _stream(
@@ -169,11 +147,12 @@ async def _stream(
                     if isinstance(one, Answer):
                         answer = one
                     else:
-                        yield _event("sentence", json.dumps(one._asdict(), ensure_ascii=False))
+                        output = in_script(one.output, "text", plan.script) if plan.script else one.output
+                        yield _event("sentence", json.dumps({"place": one.place, "output": output}, ensure_ascii=False))
         else:
-            answers = await translator.run_along(plan.route, [text], options) if plan.route else [itself(text)]
-            (answer,) = answers
-        response = translate_response(body, [Translated(plan, answer)], state.catalogue)
+            (answer,) = await translator.run_each([plan.route], [text], options)
+        translated = [Translated(plan, answer)]
+        response = await aside(len(text), lambda: translate_response(body, translated, state.catalogue))
         yield _event("answer", response.model_dump_json(exclude_none=True))
 
     async def with_errors(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -182,6 +161,7 @@ async def _stream(
             async for event in rest:
                 yield event
         except ServiceError as error:  # the status has been sent
+            request.state.error = error
             yield _event("error", json.dumps({"error": str(error)}))
 
     rest = events()
@@ -209,10 +189,8 @@ async def summarize(request: Request) -> Response:
     body = await read_body(request, SummarizeRequest)
     _check(body, state)
     translator = state.translator
-    # Not made of the request's code, which need not be one.
-    task = next((t for t in state.catalogue.serving if t.kind == "summarize" and t.source == body.source), None)
-    if task is None:
-        raise InvalidRequest(f"{body.source} is not supported")
+    tasks = {task.source: task for task in state.catalogue.serving if task.kind == "summarize"}
+    task = tasks[code_for(body.source, tasks)]
     request.state.task = task
     answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, state)))
     return _json(summarize_response(body, task, answers, state.catalogue))
@@ -230,7 +208,7 @@ async def detect(request: Request) -> Response:
     body = await read_body(request, DetectRequest)
     _check_texts(body, state)
     state.translator  # noqa: B018 – NotReady while nothing is loaded
-    found = await aside(_characters(body), lambda: [state.detector.detect(text) for text in body.texts])
+    found = await aside(_characters(body), lambda: [state.detect(text) for text in body.texts])
     content = shaped_as(body, [[one._asdict() for one in of_text] for of_text in found])
     return Response(json.dumps(content), media_type="application/json")
 
@@ -268,7 +246,7 @@ def _check(body: TextRequest, state: ServiceState) -> None:
         raise InvalidRequest(f"Invalid request: alternatives parameter must be <= {limit}")
 
 
-def _check_texts(body: TextRequest | DetectRequest, state: ServiceState) -> None:
+def _check_texts(body: TextsRequest, state: ServiceState) -> None:
     settings = state.settings
     if not body.texts:
         raise InvalidRequest("Invalid request: q parameter is an empty list")
@@ -279,5 +257,5 @@ def _check_texts(body: TextRequest | DetectRequest, state: ServiceState) -> None
         raise InvalidRequest(f"Invalid request: request ({characters}) exceeds text limit ({settings.char_limit})")
 
 
-def _characters(body: TextRequest | DetectRequest) -> int:
+def _characters(body: TextsRequest) -> int:
     return sum(map(len, body.texts))

@@ -1,28 +1,32 @@
 """Text → sentences → engine → text; shared by the routes and the command line."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
+from service.admission import Visit
 from service.catalogue import Catalogue
 from service.engine import Engine
-from service.errors import DeadlineExceeded, InvalidRequest, NotReady, Overloaded
+from service.errors import DeadlineExceeded, InvalidRequest, NotReady
 from service.formats.opened import Format
 from service.gather import gather
-from service.paragraphs import beginning
-from service.run import Answer, Reading, Run, joined
+from service.logs import text_log
+from service.run import Answer, Portion, Reading, Run, itself
 
 Result = TypeVar("Result")
 Futures = list[Future[list[Hypothesis]]]
 
 HEAD_CHARACTERS = 300
-"""Of a text that is streamed, so many are on their way before the rest of it is looked at."""
+"""Of a text that is streamed, so many are decoded before the next are read ..."""
+PORTION_CHARACTERS = 4_000
+"""... and from then on so many, some hundred sentences, while those before are decoded."""
 INLINE_CHARACTERS = 1_000
 """Which take a fraction of a millisecond to tokenize."""
 
@@ -70,16 +74,38 @@ class Translator:
 
     async def run_along(self, route: Sequence[Task], texts: Sequence[str], options: Options = DEFAULTS) -> list[Answer]:
         """Do the tasks of a route one after the other, each on the best outputs of the one before; see ``run``."""
+        return await self._run_along(Visit(), route, texts, options)
+
+    async def run_each(
+        self, routes: Sequence[Sequence[Task]], texts: Sequence[str], options: Options = DEFAULTS
+    ) -> list[Answer]:
+        """Do for each text the tasks of its own route, all at once; without any, it is its answer. See ``run``."""
+        visit = Visit()
+        places: dict[tuple[Task, ...], list[int]] = {}
+        for place, route in enumerate(routes):
+            places.setdefault(tuple(route), []).append(place)
+        answers = dict(enumerate(map(itself, texts)))
+
+        async def run(route: Sequence[Task], places: Sequence[int]) -> None:
+            found = await self._run_along(visit, route, [texts[place] for place in places], options)
+            answers.update(zip(places, found, strict=True))
+
+        await _all([run(route, of_route) for route, of_route in places.items() if route])
+        return [answers[place] for place in range(len(texts))]
+
+    async def _run_along(
+        self, visit: Visit, route: Sequence[Task], texts: Sequence[str], options: Options
+    ) -> list[Answer]:
         async with _Deadline(options.timeout_seconds).held():
             for task in route[:-1]:
-                answers = await self._run(task, texts, options._replace(n_best=1, attention=False))
+                answers = await self._run(visit, task, texts, options._replace(n_best=1, attention=False))
                 texts = [answer.texts[0] for answer in answers]
-            return await self._run(route[-1], texts, options)
+            return await self._run(visit, route[-1], texts, options)
 
-    async def _run(self, task: Task, texts: Sequence[str], options: Options) -> list[Answer]:
-        run, futures = await self._begin(task, texts, options)
-        hypotheses = await gather(futures)
-        return await self._finish(run, hypotheses, options)
+    async def _run(self, visit: Visit, task: Task, texts: Sequence[str], options: Options) -> list[Answer]:
+        run = await self._open(task, texts, options)
+        hypotheses = await gather(await self._read_on(run, visit, options))
+        return await self._finish(run, hypotheses, visit, options)
 
     async def stream(
         self, task: Task, text: str, options: Options = DEFAULTS
@@ -88,70 +114,88 @@ class Translator:
 
         The answer counts: what went wrong in a sentence is mended only when all are there.
         """
-        head = text
-        if task.kind == "translate" and options.text_format == "text":  # to cut all of a document takes a while
-            head = await aside(len(text), lambda: beginning(text, task.source, HEAD_CHARACTERS))
-        parts = [part for part in (head, text[len(head) :]) if part]
-        beginnings = [asyncio.ensure_future(self._begin(task, [part], options)) for part in parts or [text]]
-        answers: list[Answer] = []
-        place = 0
+        visit = Visit()
+        current: Futures = []
+        following: Futures = []
+        hypotheses: list[list[Hypothesis]] = []
         # Not around what is yielded: whoever goes on after that may be another task, which a timeout would not know.
         deadline = _Deadline(options.timeout_seconds)
         try:
-            for begun in beginnings:
-                async with deadline.held():
-                    run, futures = await begun
-                hypotheses = []
-                for n, future in enumerate(futures):
+            async with deadline.held():
+                run = await self._open(task, [text], options)
+                following = await self._read_on(run, visit, options, HEAD_CHARACTERS)
+            while following:
+                current, following = following, []
+                for future in current:
                     async with deadline.held():
                         hypotheses.append(await asyncio.wrap_future(future))
-                    yield Finished(place, run.best_output(n, hypotheses[-1]))
-                    place += 1
-                async with deadline.held():
-                    answers += await self._finish(run, hypotheses, options)
+                    yield Finished(len(hypotheses) - 1, run.best_output(len(hypotheses) - 1, hypotheses[-1]))
+                    if not following and not run.is_read:  # after the first sentence: reading slows decoding
+                        async with deadline.held():
+                            following = await self._read_on(run, visit, options, PORTION_CHARACTERS)
+            async with deadline.held():
+                (answer,) = await self._finish(run, hypotheses, visit, options)
         finally:
-            for begun in beginnings:
-                _give_up(begun)
-        yield joined(answers)
+            self.engine.leave(visit)
+            for future in (*current, *following):
+                future.cancel()
+        yield answer
 
-    async def _begin(self, task: Task, texts: Sequence[str], options: Options) -> tuple[Run, Futures]:
-        """Cut texts into sentences and queue them."""
+    async def _open(self, task: Task, texts: Sequence[str], options: Options) -> Run:
         bundle = self.catalogue.serving.get(task)
         if bundle is None:
             raise InvalidRequest(_not_supported(task))
         config = _configured(bundle.manifest.decoding, options)
         reading = Reading(options.text_format, options.glossary, options.parts)
         characters = sum(map(len, texts)) + sum(map(len, options.glossary))
-        run = await aside(characters, lambda: Run(task, bundle, texts, config, reading))
-        attention = options.attention or run.wants_attention
-        constraints = run.constraints if options.glossary else None
-        return run, self.engine.submit(bundle, run.sources, config, attention=attention, constraints=constraints)
+        return await aside(characters, lambda: Run(task, bundle, texts, config, reading))
 
-    async def _finish(self, run: Run, hypotheses: list[list[Hypothesis]], options: Options) -> list[Answer]:
+    async def _read_on(self, run: Run, visit: Visit, options: Options, characters: float = math.inf) -> Futures:
+        """Cut the next so many characters into sentences and queue these."""
+        portion = await aside(run.characters, lambda: run.read(characters))
+        visit.share = run.share_read
+        return self._submit(run, portion, visit, options)
+
+    def _submit(self, run: Run, portion: Portion, visit: Visit, options: Options) -> Futures:
+        return self.engine.submit(
+            run.bundle,
+            portion.sources,
+            portion.config,
+            attention=options.attention or run.wants_attention,
+            constraints=portion.constraints,
+            visit=visit,
+        )
+
+    async def _finish(
+        self, run: Run, hypotheses: list[list[Hypothesis]], visit: Visit, options: Options
+    ) -> list[Answer]:
         """Decode again what went wrong, and put everything together."""
         for again in await aside(run.characters, lambda: run.faulty(hypotheses)):
             try:
-                futures = self.engine.submit(
-                    run.bundle,
-                    [run.sources[place] for place in again.places],
-                    again.config,
-                    attention=options.attention or run.wants_attention,
-                    constraints=again.constraints,
-                )
-            except (Overloaded, NotReady):  # an answer with a mask at its end is better than none
+                futures = self._submit(run, again, visit, options)
+            except NotReady:  # an answer with a mask at its end is better than none
                 break
             for place, found in zip(again.places, await gather(futures), strict=True):
                 hypotheses[place] = found
-        return await aside(run.characters, lambda: run.finish(hypotheses))
+        answers = await aside(run.characters, lambda: run.finish(hypotheses))
+        self.engine.metrics.characters.labels(run.task).inc(run.characters)
+        for text, answer in zip(run.texts, answers, strict=True):
+            output = answer.texts[0]
+            text_log.info("%s: %r → %r", run.task, text, output, extra={"source_text": text, "output_text": output})
+        return answers
 
 
-def _give_up(begun: "asyncio.Future[tuple[Run, Futures]]") -> None:
-    """Let nobody decode what was begun, or is about to be."""
-    if begun.done() and not begun.cancelled() and not begun.exception():
-        for future in begun.result()[1]:
-            future.cancel()
-    else:
-        begun.cancel()
+async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Do all at once; when one fails, give up the others and fail as it did."""
+    if len(work) == 1:  # as nearly always
+        await work[0]
+        return
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 class _Deadline:

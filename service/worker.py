@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from model.bundle import Bundle
 from model.hypothesis import Hypothesis
@@ -12,6 +12,9 @@ from model.search import Batch, BeamSearch, Sentence
 from service.admission import Joins, Lane, Load, Waiting
 from service.errors import DecodingFailed
 from service.metrics import Metrics
+
+if TYPE_CHECKING:
+    from service.tracing import Followed
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,9 @@ class Job(NamedTuple):
     waiting: Waiting
     turn: float
     lane: Lane
+    request_id: str | None = None
+    followed: Optional["Followed"] = None
+    """For the spans of the request, where traces are exported."""
 
 
 class _Admitted(NamedTuple):
@@ -115,7 +121,7 @@ class Worker:
         try:
             tickets = decoding.batch.admit([job.sentence for job in jobs])
         except Exception:
-            self._fail(jobs, "encoding %d sentences with %s failed", name)
+            self._fail(jobs, "encoding %d sentences with %s failed, of the requests %s", name)
             return
         self._decoding[search] = decoding
         seconds = time.monotonic() - started
@@ -125,6 +131,8 @@ class Worker:
             decoding.jobs[ticket] = _Admitted(job, started)
             self._metrics.queue_seconds.observe(started - job.waiting.came_at)
             self._metrics.pieces.labels(name, "in").inc(len(job.sentence.source))
+            if job.followed:
+                job.followed.admitted()
 
     def _step(self, search: BeamSearch) -> None:
         _, batch, jobs = self._decoding[search]
@@ -148,7 +156,7 @@ class Worker:
     def _answer(self, job: Job, hypotheses: list[Hypothesis]) -> None:
         name = job.bundle.manifest.name
         if not hypotheses:
-            logger.error("%s gave no finite probability for a sentence", name)
+            logger.error("%s gave no finite probability for a sentence of the request %s", name, job.request_id or "-")
         else:
             self._metrics.pieces.labels(name, "out").inc(len(hypotheses[0].pieces))
         # Whoever waits may cancel at any moment, but not once it is running.
@@ -161,11 +169,11 @@ class Worker:
     def _fail_all(self, search: BeamSearch) -> None:
         """Fail a whole batch: what was left half done is not worth saving, the next sentences begin in a new one."""
         name, _, jobs = self._decoding.pop(search)
-        self._fail([one.job for one in jobs.values()], "decoding %d sentences with %s failed", name)
+        self._fail([one.job for one in jobs.values()], "decoding %d sentences with %s failed, of the requests %s", name)
 
     def _fail(self, jobs: Sequence[Job], message: str, name: str) -> None:
         """Log the exception that is being handled, fail the jobs, and admit less for a while."""
-        logger.exception(message, len(jobs), name)
+        logger.exception(message, len(jobs), name, ", ".join(sorted({job.request_id or "-" for job in jobs})))
         self._share = max(self._share / 2, 1 / 1024)
         self._failed_at = time.monotonic()
         for job in jobs:

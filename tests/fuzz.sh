@@ -11,5 +11,5 @@ until curl --fail --silent --output /dev/null "localhost:$port/health/ready"; do
     sleep 0.2
 done
 SCHEMATHESIS_HOOKS=tests.fuzzing PYTHONPATH=. .venv/bin/schemathesis run "http://127.0.0.1:$port/openapi.json" \
-    --max-examples "${FUZZ_EXAMPLES:-300}" --workers 2 --phases examples,coverage,fuzzing \
+    --max-examples "${FUZZ_EXAMPLES:-300}" --request-timeout 90 --workers 2 --phases examples,coverage,fuzzing \
     --checks is_no_internal_error,status_code_conformance,content_type_conformance,response_schema_conformance

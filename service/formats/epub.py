@@ -14,7 +14,7 @@ from lxml import etree
 from service.errors import InvalidRequest
 from service.formats.archive import Archive, serialize
 from service.formats.encoding import Decoded, decode_html
-from service.formats.opened import Job, Opened
+from service.formats.opened import FileJob, Opened
 from service.formats.parts import PLAIN, read_parts
 from service.formats.text import with_language
 from service.markup import VOID
@@ -28,7 +28,7 @@ _EMPTY = re.compile(
 )
 
 
-def open_epub(content: bytes, job: Job) -> Opened:
+def open_epub(content: bytes, job: FileJob) -> Opened:
     """Open a book: its documents, of which one may be the navigation, and the older table of contents."""
     archive = Archive(content, ".epub", job.max_bytes)
     if "META-INF/container.xml" not in archive:

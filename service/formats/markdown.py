@@ -25,8 +25,9 @@ from service.formats.markdown_inline import (
     without_empty_emphasis,
     write_inline,
 )
-from service.formats.opened import Job, Opened
-from service.paragraphs import Wrap, is_spaceless, wrap
+from service.formats.opened import FileJob, Opened
+from service.languages import is_spaceless
+from service.paragraphs import Wrap, wrap
 
 _FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(?=[\w\"'-]+[ \t]*[:=]|\1).*?(?<=\n)\1[ \t]*(?:\n|\Z)", re.DOTALL)
 _Kind = Literal["paragraph", "heading", "cell", "first cell"]
@@ -49,7 +50,7 @@ class _Block(NamedTuple):
     html: str
 
 
-def open_md(content: bytes, job: Job) -> Opened:
+def open_md(content: bytes, job: FileJob) -> Opened:
     """Open a Markdown file: CommonMark with tables and what is struck through."""
     decoded = decode(content, job.source)
     newline = "\r\n" if "\r\n" in decoded.text else "\n"
@@ -73,7 +74,7 @@ def open_md(content: bytes, job: Job) -> Opened:
 
 
 class _Writer:
-    def __init__(self, parser: MarkdownIt, job: Job) -> None:
+    def __init__(self, parser: MarkdownIt, job: FileJob) -> None:
         self.parser = parser
         self.job = job
         self.references: dict[str, Any] = {}

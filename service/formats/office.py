@@ -11,7 +11,7 @@ from typing import Any
 
 from service.errors import InvalidRequest
 from service.formats.archive import Archive
-from service.formats.opened import Job, Opened
+from service.formats.opened import FileJob, Opened
 from service.formats.parts import PLAIN, read_parts
 from service.formats.runs import Names, dialect
 
@@ -86,13 +86,13 @@ DIALECTS = {
 }
 
 
-def open_docx(content: bytes, job: Job) -> Opened:
+def open_docx(content: bytes, job: FileJob) -> Opened:
     """Open a document of Word."""
     archive = Archive(content, ".docx", job.max_bytes)
     return _open(archive, [name for name in archive.names if _PARTS_OF_DOCX.fullmatch(name)])
 
 
-def open_pptx(content: bytes, job: Job) -> Opened:
+def open_pptx(content: bytes, job: FileJob) -> Opened:
     """Open slides of PowerPoint."""
     archive = Archive(content, ".pptx", job.max_bytes)
     return _open(archive, [name for name in archive.names if _PARTS_OF_PPTX.fullmatch(name)])

@@ -12,7 +12,7 @@ from service.errors import InvalidRequest
 from service.formats.archive import Archive
 from service.formats.inline import MAX_DEPTH, Mark, Node, Span, Text
 from service.formats.nesting import Half, nest
-from service.formats.opened import Job, Opened
+from service.formats.opened import FileJob, Opened
 from service.formats.parts import PLAIN, Dialect, read_parts
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -39,12 +39,12 @@ _MIN_COLUMN_SPACES = 2
 """Of a ``text:s``, which is after a space already."""
 
 
-def open_odt(content: bytes, job: Job) -> Opened:
+def open_odt(content: bytes, job: FileJob) -> Opened:
     """Open a text document."""
     return _open(Archive(content, ".odt", job.max_bytes), f"{_KINDS}text")
 
 
-def open_odp(content: bytes, job: Job) -> Opened:
+def open_odp(content: bytes, job: FileJob) -> Opened:
     """Open a presentation."""
     return _open(Archive(content, ".odp", job.max_bytes), f"{_KINDS}presentation")
 

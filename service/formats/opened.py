@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 Format = Literal["text", "html"]
 
 
-class Job(NamedTuple):
+class FileJob(NamedTuple):
     """How a file is to be read and written."""
 
     source: str

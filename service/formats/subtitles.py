@@ -13,8 +13,9 @@ from typing import NamedTuple
 from service.blocks import STAND_INS
 from service.errors import InvalidRequest
 from service.formats.encoding import decode
-from service.formats.opened import Job, Opened
-from service.paragraphs import Wrap, is_spaceless, wrap
+from service.formats.opened import FileJob, Opened
+from service.languages import is_spaceless
+from service.paragraphs import Wrap, wrap
 
 _NUMBER = re.compile(r"\s*\d+\s*")
 _TIME = r"\d{1,3}:\d{1,2}:\d{1,2}(?:[,.]\d{1,3})?"
@@ -35,7 +36,7 @@ class _Said(NamedTuple):
     widths: list[int]
 
 
-def open_srt(content: bytes, job: Job) -> Opened:
+def open_srt(content: bytes, job: FileJob) -> Opened:
     """Open subtitles; InvalidRequest where they are none, with the line where that can be told."""
     decoded = decode(content, job.source)
     newline = "\r\n" if "\r\n" in decoded.text else "\n"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from service.formats.encoding import decode, decode_html
-from service.formats.opened import Job, Opened
+from service.formats.opened import FileJob, Opened
 
 _ROOT = re.compile(r"""<html\b(?:[^<>"']|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
 _LANGUAGE = re.compile(r"""(\s(?:xml:)?lang\s*=\s*)("[^"]*"|'[^']*'|[^\s"'<>=]+)|"[^"]*"|'[^']*'""", re.IGNORECASE)
@@ -12,13 +12,13 @@ _HEAD_CHARACTERS = 10_000
 """In which ``<html>`` is looked for."""
 
 
-def open_txt(content: bytes, job: Job) -> Opened:
+def open_txt(content: bytes, job: FileJob) -> Opened:
     """Open a text file; lines and paragraphs are the translation's business."""
     decoded = decode(content, job.source)
     return Opened([decoded.text], "text", lambda translations: decoded.encode(translations[0]))
 
 
-def open_html(content: bytes, job: Job) -> Opened:
+def open_html(content: bytes, job: FileJob) -> Opened:
     """Open an HTML file."""
     decoded = decode_html(content, job.source)
 

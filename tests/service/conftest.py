@@ -19,7 +19,7 @@ from tests.service.live import TEXT, Live, local_settings, running, serve_fakes
 def _no_settings_from_outside() -> Iterator[None]:
     """Take away the variables that whoever runs the tests has set for a service of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("DRAGOMAN_")]:
+        for name in [name for name in os.environ if name.startswith(("DRAGOMAN_", "OTEL_"))]:
             patch.delenv(name)
         yield
 

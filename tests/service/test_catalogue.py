@@ -8,13 +8,21 @@ import pytest
 import torch
 
 from model.bundle import FORMAT, MANIFEST, NETWORK, TOKENIZER, USED
+from model.config import Task
 from model.search import BeamSearch
 from service import catalogue
-from service.catalogue import load_catalogue
+from service.catalogue import load_catalogue, whole
 from service.settings import MAX_WORKERS, Settings
 from tests.reversal import SUMMARIZE, TRANSLATE
 from tests.service.fakes import GatedSearch, fake_bundle
 from tests.service.live import local_settings
+
+
+def test_the_tasks_of_a_route_do_together_what_leads_from_its_beginning_to_its_end() -> None:
+    first, second = Task.parse("translate:fr:en"), Task.parse("translate:en:de")
+    assert whole([first, second]) == Task.parse("translate:fr:de")
+    assert whole([first]) == first
+    assert whole([]) is None
 
 
 def settings(models: Path, **changes: Any) -> Settings:

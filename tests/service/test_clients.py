@@ -1,5 +1,7 @@
-"""The clients that people have already: libraries as they come from PyPI, and the requests that applications send."""
+"""The clients that people have already: libraries as they come from PyPI and npm, and the requests of applications."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,11 @@ import pytest
 from deep_translator import LibreTranslator
 from libretranslatepy import LibreTranslateAPI
 
-from tests.service.fakes import GatedSearch
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch
 from tests.service.live import Live, local_settings, running, serve_fakes
 
 GERMAN = "Ich habe heute keine Zeit."
+NODE = Path(__file__).parent / "node"
 
 
 @pytest.fixture
@@ -46,6 +49,25 @@ def test_deep_translator_translates_texts_and_lists_of_them(served: Live) -> Non
     client = LibreTranslator(api_key="any", source="de", target="en", custom_url=url(served))
     assert client.translate(GERMAN) == GERMAN[::-1]
     assert client.translate_batch([GERMAN, "Abc"]) == [GERMAN[::-1], "cbA"]
+
+
+def in_node(live: Live, text: str, source: str, target: str) -> "subprocess.CompletedProcess[str]":
+    """Translate a text with npm's ``translate``."""
+    arguments = ["node", str(NODE / "translate.js"), f"{url(live)}translate", text, source, target]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="there is no node to run clients in JavaScript")
+@pytest.mark.skipif(
+    not (NODE / "node_modules" / "translate").is_dir(), reason=f"npm has not installed {NODE / 'package.json'}"
+)
+def test_npm_s_translate_translates_by_codes_and_names_and_throws_what_is_wrong(served: Live) -> None:
+    for source, target in [("de", "en"), ("German", "English")]:
+        answer = in_node(served, GERMAN, source, target)
+        assert (answer.stdout, answer.stderr) == (f"{GERMAN[::-1]}\n", "")
+    failure = in_node(served, GERMAN, "de", "zt")  # as it calls traditional Chinese
+    assert failure.returncode
+    assert "Error: zt is not supported" in failure.stderr
 
 
 def test_mastodon_sends_html_in_a_list_and_reads_the_language_of_each(served: Live) -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,15 +9,27 @@ from types import SimpleNamespace
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLarge
+from service.errors import BodyTooLarge, DeadlineExceeded, Overloaded, ServiceError
+from service.logs import request_id
 from service.metrics import Metrics
 from service.middleware import BodyLimit, Observe
 from service.state import ServiceState
+from tests.service.fakes import PATIENCE_SECONDS
 from tests.service.live import local_settings
 
 
 async def swallow(_: Message) -> None:
     """Take whatever an application sends."""
+
+
+async def nobody() -> Message:
+    """Send nothing more."""
+    return {"type": "http.disconnect"}
+
+
+async def swallow_request(_: Scope, __: Receive, send: Send) -> None:
+    """Answer with nothing."""
+    await send({"type": "http.response.start", "status": 200})
 
 
 async def read_all(_: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +94,7 @@ def counted(state: ServiceState, route: str, task: str, status: str) -> float | 
 
 def observe(state: ServiceState, app: ASGIApp, path: str = "/translate") -> None:
     """Run one request with a telling query string through the middleware."""
-    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"q=secret"}
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"q=secret", "headers": []}
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}
@@ -97,7 +110,12 @@ def test_a_request_is_counted_and_timed_by_route_task_and_status(state: ServiceS
 
     observe(state, app)
     assert counted(state, "/translate", "translate:de:en", "418") == 1
-    assert state.metrics.registry.get_sample_value("dragoman_request_seconds_count", {"route": "/translate"}) == 1
+    assert (
+        state.metrics.registry.get_sample_value(
+            "dragoman_request_seconds_count", {"route": "/translate", "status": "418"}
+        )
+        == 1
+    )
 
 
 def test_what_no_route_takes_is_counted_as_unknown(state: ServiceState) -> None:
@@ -125,14 +143,40 @@ def test_a_client_that_left_before_any_answer_is_counted_as_499(state: ServiceSt
     assert counted(state, "unknown", "", "499") == 1
 
 
-def test_an_answer_that_has_begun_is_not_followed_by_another_when_it_is_given_up(state: ServiceState) -> None:
+def test_an_answer_that_is_given_up_when_it_has_begun_counts_as_503_and_is_not_followed_by_another(
+    state: ServiceState,
+) -> None:
     async def app(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200})
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
         observe(state, app)
-    assert counted(state, "unknown", "", "200") == 1
+    assert counted(state, "unknown", "", "503") == 1
+
+
+@pytest.mark.parametrize(("error", "overloaded"), [(DeadlineExceeded("late"), 0), (Overloaded("full"), 1)])
+def test_what_goes_wrong_after_a_status_was_sent_is_counted_with_its_own(
+    error: ServiceError, overloaded: int, state: ServiceState
+) -> None:
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        scope["state"]["error"] = error
+
+    observe(state, app)
+    assert counted(state, "unknown", "", str(error.status)) == 1
+    assert counted(state, "unknown", "", "200") is None
+    assert state.metrics.registry.get_sample_value("dragoman_overloaded_requests_total") == overloaded
+
+
+def test_an_unforeseen_error_after_a_status_was_sent_is_counted_as_500(state: ServiceState) -> None:
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        observe(state, app)
+    assert counted(state, "unknown", "", "500") == 1
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError, asyncio.CancelledError])
@@ -171,8 +215,56 @@ def test_the_log_tells_the_route_and_not_the_query(state: ServiceState, caplog: 
 
     with caplog.at_level(logging.INFO, "service.access"):
         observe(state, app)
-    assert "POST /translate - 200 " in caplog.text
-    assert "secret" not in caplog.text
+    (record,) = caplog.records
+    assert record.getMessage().startswith("POST /translate - 200 ")
+    fields = {name: getattr(record, name) for name in ("method", "route", "task", "status")}
+    assert fields == {"method": "POST", "route": "/translate", "task": "", "status": 200}
+    assert 0 <= record.__dict__["seconds"] < PATIENCE_SECONDS
+    assert "secret" not in str(record.__dict__)
+
+
+def test_who_asks_how_the_service_is_does_not_fill_the_log(
+    state: ServiceState, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "service.access"):
+        observe(state, swallow_request, "/health/ready")
+    assert caplog.records == []
+
+
+def answered_with(sent: list[tuple[bytes, bytes]], state: ServiceState) -> str:
+    """Return the id that the answer to a request with these headers has, and that its context had."""
+    seen = []
+    answers: list[Message] = []
+
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        seen.append(request_id.get())
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-other", b"1")]})
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/x", "query_string": b"", "headers": sent}
+    asyncio.run(Observe(app, state)(scope, nobody, send))
+    headers = dict(answers[0]["headers"])
+    assert headers[b"x-other"] == b"1"
+    assert seen == [headers[b"x-request-id"].decode()]
+    return str(seen[0])
+
+
+@pytest.mark.parametrize("sane", [b"a", b"4f0c-11.22_33:4/5=+@", b"x" * 128])
+def test_the_id_that_a_client_sent_is_in_the_answer(sane: bytes, state: ServiceState) -> None:
+    assert answered_with([(b"x-request-id", sane)], state) == sane.decode()
+
+
+@pytest.mark.parametrize(
+    "sent", [[], *([(b"x-request-id", id)] for id in [b"", b"x" * 129, b"a b", b"a\nb", b"\xe4", b'"'])]
+)
+def test_without_an_id_that_may_stand_in_a_log_each_request_gets_one(
+    sent: list[tuple[bytes, bytes]], state: ServiceState
+) -> None:
+    ids = {answered_with(sent, state) for _ in range(3)}
+    assert len(ids) == 3
+    assert all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids)
 
 
 @pytest.mark.parametrize("wrap", [lambda app, _: BodyLimit(app, max_bytes=1), Observe])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.casing import Case
-from service.normalization import for_network, simplified
+from service.normalization import for_network
 
 KNOWN = ["he", "lives", "in", "Berlin", "with", "his", "dog", "here", "la", "maison", "dans", "les", "bois"]
 
@@ -39,11 +39,6 @@ def test_traditional_chinese_is_read_simplified_by_networks_of_that() -> None:
     assert for_network("「這個軟體很乾淨。」", "zh", len).text == "“这个软体很干净。”"
     assert for_network("這個软件", "zh", len).text == "这个软件"
     assert for_network("這個", "zh-hant", len).text == for_network("這個", "ja", len).text == "這個"
-
-
-@pytest.mark.parametrize("text", ["乾坤", "他们在皇后后面。", "Python 语言", ""])
-def test_simplified_chinese_stays(text: str) -> None:
-    assert simplified(text) == text
 
 
 def test_wide_and_shouted_at_once() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.paragraphs import beginning, unwrap
+from service.paragraphs import unwrap
 
 PROSE = (
     "Wir freuen uns, Ihnen mitteilen zu können, dass unser neues Büro in der Innenstadt ab dem ersten März geöffnet "
@@ -118,15 +118,6 @@ def test_a_paragraph_of_ten_thousand_lines_comes_back() -> None:
     unwrapped = unwrap(text, "de")
     assert "\n" not in unwrapped.text
     assert unwrapped.rewrap(unwrapped.text, "en") == text
-
-
-def test_the_beginning_of_a_text_ends_with_a_paragraph() -> None:
-    wrapped = textwrap.fill(PROSE, 72) + "\n"
-    text = f"Hallo,\n\n{wrapped}\nEnde\n"
-    for characters, expected in [(0, "Hallo,\n"), (7, "Hallo,\n"), (8, "Hallo,\n\n"), (9, f"Hallo,\n\n{wrapped}")]:
-        assert beginning(text, "de", characters) == expected
-    assert beginning(text, "de", 10_000) == text
-    assert beginning("", "de", 100) == ""
 
 
 @pytest.mark.parametrize("text", ["Abc", "Abc\n", "Abc\n\nDef", textwrap.fill(PROSE, 72)])

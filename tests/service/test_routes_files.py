@@ -1,4 +1,5 @@
 import io
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,8 @@ import httpx
 import pytest
 
 from service.files import SUPPORTED
-from tests.service.fakes import GatedSearch
-from tests.service.live import Live, assert_error, local_settings, running, serve_fakes
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch
+from tests.service.live import Live, assert_counted, assert_error, local_settings, running, serve_fakes
 
 GERMAN = "Ich habe heute keine Zeit."
 
@@ -51,6 +52,13 @@ def test_the_language_of_a_file_can_be_found_out(source: str, served: Live) -> N
 
 def test_a_file_goes_through_english_where_no_network_translates_directly(served: Live) -> None:
     assert translated(served, "a.txt", b"Abc.", target="fr").text == "Abc."
+
+
+def test_a_file_is_counted_with_the_task_that_was_asked_for(served: Live) -> None:
+    send(served, "a.txt", b"Abc.")
+    assert_counted(served, ("/translate_file", "translate:de:en", 200))
+    send(served, "a.txt", b"Abc.", target="fr")
+    assert_counted(served, ("/translate_file", "translate:de:fr", 200))
 
 
 def test_a_page_is_handed_out_as_a_file_and_never_as_a_page_of_the_service(served: Live) -> None:
@@ -108,13 +116,14 @@ def test_a_file_that_was_not_given_out_is_not_there(name: str, served: Live) -> 
     assert answer.json().keys() == {"error"}
 
 
-def test_when_the_service_has_stopped_nothing_is_left(served: Live) -> None:
-    send(served, "a.txt", b"Abc.")
-    folder = served.state.downloads._folder
-    assert folder
-    assert len(list(folder.iterdir())) == 1
-    served.state.downloads.close()
-    assert not folder.exists()
+def test_when_the_service_stops_its_files_go(served: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = send(served, "a.txt", b"Abc.").json()["translatedFileUrl"]
+    closed = threading.Event()
+    close = served.state.downloads.close
+    monkeypatch.setattr(served.state.downloads, "close", lambda: (close(), closed.set()))
+    served.server.should_exit = True
+    assert closed.wait(PATIENCE_SECONDS)
+    assert served.state.downloads.read(url.rpartition("/")[2]) is None
 
 
 def test_a_file_in_no_language_that_is_served_comes_back_as_it_is(served: Live) -> None:

@@ -86,7 +86,38 @@ def test_detect_refuses_what_is_no_text(body: dict[str, Any], message: str, serv
     assert_error(served.client.post("/detect", json=body), 400, message)
 
 
+def test_detect_takes_null_for_nothing(served: Live) -> None:
+    assert served.client.post("/detect", json={"q": GERMAN, "api_key": None}).json()[0]["language"] == "de"
+    assert_error(served.client.post("/detect", json={"q": None}), 400, "Invalid request: missing q parameter")
+
+
 # From language to language
+
+
+def test_a_code_with_a_territory_is_that_of_its_language(served: Live) -> None:
+    for source, target in [("de-DE", "en-US"), ("de_AT", "EN_gb"), ("de-1996", "en")]:
+        assert ask(served, "Abc", source, target) == {"translatedText": "cbA"}
+    body = {"q": "Abc", "source": "en-US"}
+    assert served.client.post("/summarize", json=body).json() == {"summaryText": "cbA"}
+
+
+def test_a_language_that_is_not_served_is_named_as_the_client_did(served: Live) -> None:
+    for code in ("zt", "pb", "pt-BR", "xx-DE", "-de", "auto"):
+        for route, body in [("/translate", {"source": "de", "target": code}), ("/summarize", {"source": code})]:
+            assert_error(served.client.post(route, json={"q": "Abc"} | body), 400, f"{code.lower()} is not supported")
+
+
+def test_a_code_that_is_left_empty_is_missing(served: Live) -> None:
+    for field in ("source", "target"):
+        body = {"q": "Abc", "source": "de", "target": "en"} | {field: ""}
+        message = f"Invalid request: missing {field} parameter"
+        assert_error(served.client.post("/translate", data=body), 400, message)
+        assert_error(served.client.post("/translate", json=body), 400, message)
+
+
+def test_what_a_form_leaves_empty_has_its_default(served: Live) -> None:
+    body = {"q": "Abc", "source": "de", "target": "en", "format": "", "alternatives": "", "api_key": "", "glossary": ""}
+    assert served.client.post("/translate", data=body).json() == {"translatedText": "cbA"}
 
 
 def test_a_pair_that_no_network_translates_goes_through_english_and_the_answer_says_so(served: Live) -> None:

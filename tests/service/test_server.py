@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -200,6 +200,37 @@ def test_while_it_drains_it_says_so_and_lists_what_it_has(search: GatedSearch, t
         search.gate.set()
         assert accepted.result().json() == {"translatedText": ["cbA", "feD"]}
         wait_until(lambda: closed(live))
+
+
+def test_while_it_drains_streams_and_files_are_finished(search: GatedSearch, tmp_path: Path) -> None:
+    with running(local_settings(tmp_path)) as live, ThreadPoolExecutor() as pool:
+        search.gate.clear()
+        stream = pool.submit(live.translate, "Abc.\nDef.", stream=True)
+        upload: dict[str, Any] = {"files": {"file": ("a.txt", b"Ghi.")}, "data": {"source": "de", "target": "en"}}
+        file = pool.submit(live.client.post, "/translate_file", **upload)
+        wait_until(lambda: live.metric("dragoman_sentences_in_flight") + live.metric("dragoman_queued_sentences") == 3)
+        live.server.handle_exit(signal.SIGTERM, None)
+        assert live.client.post("/translate_file", **upload).json() == {"error": "Not ready: shutting down"}
+        search.gate.set()
+        assert stream.result().text.endswith('event: answer\ndata: {"translatedText":".cbA\\n.feD"}\n\n')
+        assert file.result().status_code == 200
+        wait_until(lambda: closed(live))
+
+
+def test_a_full_queue_refuses_streams_and_files_and_says_when_to_come_back(search: GatedSearch, tmp_path: Path) -> None:
+    with running(local_settings(tmp_path, max_queued_pieces=10)) as live, ThreadPoolExecutor() as pool:
+        search.gate.clear()
+        decoded = pool.submit(live.translate, "Abc")
+        search.wait_for_steps(1)
+        waiting = pool.submit(live.translate, "Def")
+        wait_until(lambda: live.metric("dragoman_queued_sentences") == 1)
+        upload: dict[str, Any] = {"files": {"file": ("a.txt", b"Ghi jkl.")}, "data": {"source": "de", "target": "en"}}
+        for refused in (live.translate("Ghi jkl.", stream=True), live.client.post("/translate_file", **upload)):
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert refused.json() == {"error": "Too busy: 1 sentences are waiting"}
+        search.gate.set()
+        assert [one.result().json()["translatedText"] for one in (decoded, waiting)] == ["cbA", "feD"]
+        assert live.client.post("/translate_file", **upload).status_code == 200
 
 
 def test_a_body_that_is_still_coming_in_is_no_reason_to_stay_longer_than_the_settings_say(

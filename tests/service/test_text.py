@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from service.text import WITHOUT_SPACES, Document, pack, split_text, split_to_fit
+from service.languages import WITHOUT_SPACES
+from service.text import Document, pack, split_text, split_to_fit
 
 FRAGMENTS = [
     *"abcABC我爱你한กم" * 3,
@@ -119,6 +120,19 @@ def test_what_holds_no_letter_is_kept_and_not_translated(text: str, limit: int, 
     document = split_text(text, "de", at_most(limit))
     assert document.sentences == []
     assert document.join([], target) == text
+
+
+def test_lines_without_a_letter_are_kept_without_a_look_at_each() -> None:
+    seen = []
+
+    def fits(sentence: str) -> bool:
+        seen.append(sentence)
+        return True
+
+    text = "\n" * 1000 + "1. 2.\n— 😀\r\n  Abc\n\n"
+    document = split_text(text, "en", fits)
+    assert (document.sentences, "".join(seen).strip()) == (["Abc"], "Abc")
+    assert document.join(["Abc"], "en") == text
 
 
 def test_line_ends_and_blank_lines_stay_whatever_the_sentences_become() -> None:

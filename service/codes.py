@@ -1,0 +1,45 @@
+"""Codes of languages as clients write them: ``de-DE``, ``zh_CN``, or ``zt``, as LibreTranslate's models are called."""
+
+from collections.abc import Collection, Iterable
+from typing import TypeVar
+
+from service.chinese import TRADITIONAL
+from service.errors import InvalidRequest
+from service.schemas import AUTO, FileRequest, TranslateRequest
+
+Directed = TypeVar("Directed", TranslateRequest, FileRequest)
+
+_ALIASES = {
+    "no": "nb",
+    "pb": "pt-br",
+    "zt": "zh-hant",
+    **dict.fromkeys(("zh-tw", "zh-hk", "zh-mo"), "zh-hant"),  # territories that write Chinese so
+}
+
+
+def all_codes(served: Iterable[str]) -> list[str]:
+    """Return the codes that clients may choose from, when bundles serve these: with Chinese, it in both scripts."""
+    codes = set(served)
+    if "zh" in codes and TRADITIONAL.lower() not in codes:
+        codes.add(TRADITIONAL)
+    return sorted(codes)
+
+
+def with_codes_of(codes: Collection[str], body: Directed) -> Directed:
+    """Return a request whose languages are called as these codes call them; InvalidRequest names one that is not."""
+    source = body.source if body.source == AUTO else code_for(body.source, codes)
+    return body.model_copy(update={"source": source, "target": code_for(body.target, codes)})
+
+
+def code_for(written: str, codes: Collection[str]) -> str:
+    """Return which of the codes a client means: the same, its alias, or that without a territory or script.
+
+    InvalidRequest when it is none of them.
+    """
+    known = {code.lower(): code for code in codes}
+    code = written.lower().replace("_", "-")
+    while code not in known:
+        code = _ALIASES.get(code) or code.rpartition("-")[0]
+        if not code:
+            raise InvalidRequest(f"{written} is not supported")
+    return known[code]

@@ -1,0 +1,62 @@
+"""Whatever a request takes, to the engine it is one."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from model.config import Task
+from model.hypothesis import Hypothesis
+from service.admission import Visit
+from service.run import Answer
+from service.translator import PORTION_CHARACTERS, Translator
+from tests.reversal import TRANSLATE
+from tests.service.fakes import GatedSearch
+from tests.service.translator.running import run
+
+FRENCH, INTO_CHINESE = Task.parse("translate:fr:en"), Task.parse("translate:en:zh")
+LONG = "Abc. Def.\n" * (PORTION_CHARACTERS // 4)
+
+
+@pytest.fixture
+def visits(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> list[Visit]:
+    """Return whose the sentences are of each submission."""
+    submit, visits = translator.engine.submit, []
+
+    def note(*arguments: Any, visit: Visit, **options: Any) -> Any:
+        visits.append(visit)
+        return submit(*arguments, visit=visit, **options)
+
+    monkeypatch.setattr(translator.engine, "submit", note)
+    return visits
+
+
+def test_what_is_decoded_again_is_of_the_same_visit(
+    translator: Translator, search: GatedSearch, visits: list[Visit]
+) -> None:
+    search.answer = lambda _: [Hypothesis([ord("A")], -1.0, -1.0)]
+    run(translator, TRANSLATE, ["Abc {x}"])
+    assert len(visits) == 2
+    assert len(set(visits)) == 1
+
+
+def test_texts_of_several_languages_and_the_steps_of_a_route_are_of_one_visit(
+    translator: Translator, visits: list[Visit]
+) -> None:
+    routes = [(TRANSLATE, INTO_CHINESE), (FRENCH, INTO_CHINESE), (), (INTO_CHINESE,)]
+    answers = asyncio.run(translator.run_each(routes, ["Abc", "Def", "Ghi", "Jkl"]))
+    assert [answer.texts for answer in answers] == [["Abc"], ["Def"], ["Ghi"], ["lkJ"]]
+    assert len(visits) == 5
+    assert len(set(visits)) == 1
+
+
+def test_the_portions_of_a_stream_are_of_one_visit_and_at_its_end_nothing_is_to_come(
+    translator: Translator, visits: list[Visit]
+) -> None:
+    async def last() -> object:
+        return [one async for one in translator.stream(TRANSLATE, LONG)][-1]
+
+    assert isinstance(asyncio.run(last()), Answer)
+    assert len(visits) > 2
+    assert len(set(visits)) == 1
+    assert visits[0].share == 1
