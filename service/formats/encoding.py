@@ -5,6 +5,7 @@ import re
 from typing import NamedTuple
 
 from service.errors import InvalidRequest
+from service.languages import base_of
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META = re.compile(rb"""<meta\b[^>]{0,500}?\bcharset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
@@ -33,6 +34,7 @@ _LANGUAGES = {
     "shift_jis": "ja",
     "euc_kr": "ko",
     "gb18030": "zh",
+    "cp950": "zh-Hant",
 }
 """Languages by what their texts were in before UTF-8, as HTML's standard has it ("determining the character encoding");
 all others have ``_WESTERN``."""
@@ -65,10 +67,10 @@ def decode(content: bytes, language: str) -> Decoded:
     ``language`` is a code, or empty: then only Western European and Chinese texts are known. InvalidRequest if the
     bytes are no text.
     """
-    has_mark = content.startswith(tuple(mark for mark, _ in _MARKS))
-    before = _ENCODINGS.get(language.partition("-")[0], _WESTERN) if language else _told(content)
-    is_older = not has_mark and not _is_in("utf-8", content) and _is_in(before, content)
-    return _decoded(content, before if is_older else "utf-8")
+    if content.startswith(tuple(mark for mark, _ in _MARKS)) or _is_in("utf-8", content):
+        return _decoded(content, "utf-8")
+    older = _ENCODINGS.get(language, _ENCODINGS.get(base_of(language), _WESTERN)) if language else _told(content)
+    return _decoded(content, older if _is_in(older, content) else "utf-8")
 
 
 def _told(content: bytes) -> str:
