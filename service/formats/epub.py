@@ -47,7 +47,7 @@ def open_epub(content: bytes, job: FileJob) -> Opened:
         pages = zip(documents.items(), translations, strict=False)
         changed = {name: _written(decoded, page, job.target) for (name, decoded), page in pages}
         changed |= parts.write(translations[len(documents) :])
-        changed |= {name: _in_language(tree, job.target) for name, tree in packages.items() if job.target}
+        changed |= {name: serialize(tree) for name, tree in packages.items() if _put_language(tree, job.target)}
         return archive.rewrite(changed)
 
     return Opened([*(_without_empty_tags(page.text) for page in documents.values()), *parts.texts], "html", write)
@@ -106,7 +106,9 @@ def _parser(*, recover: bool) -> Any:
     return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=recover)
 
 
-def _in_language(tree: Any, language: str) -> bytes:
-    for element in tree.iter(_LANGUAGE):
+def _put_language(tree: Any, language: str) -> bool:
+    """Have a package say that the book is in a language; say whether it said otherwise."""
+    others = [element for element in tree.iter(_LANGUAGE) if language not in ("", element.text)]
+    for element in others:
         element.text = language
-    return serialize(tree)
+    return bool(others)

@@ -31,6 +31,10 @@ def test_a_book_says_in_which_language_it_is_now() -> None:
     assert b'xml:lang="en" lang="en"' in after[CHAPTER]
 
 
+def test_a_book_that_is_in_the_language_already_stays_byte_for_byte() -> None:
+    assert unzipped(translated(epub(), ".epub", echo, target="de")) == unzipped(epub())
+
+
 @pytest.mark.parametrize(
     "body",
     [
