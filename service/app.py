@@ -13,6 +13,7 @@ from service.errors import install_error_handlers
 from service.file_routes import TRANSLATE_FILE, files
 from service.metrics import Metrics
 from service.middleware import BodyLimit, Observe
+from service.pages import STATIC, PageHeaders, add_docs
 from service.routes import router
 from service.settings import Settings
 from service.state import ServiceState
@@ -31,10 +32,13 @@ def create_app(settings: Settings) -> FastAPI:
         watching.cancel()
         await loading
         state.downloads.close()
+        state.access.close()
         await asyncio.to_thread(state.engine.close)
 
     app = FastAPIOffline(
+        docs_url=None,
         redoc_url=None,
+        static_url=STATIC,
         title="Dragoman",
         version=version("dragoman"),
         description="Translates and summarizes with LSTM + attention networks; LibreTranslate's protocol.",
@@ -45,9 +49,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(files)
     app.include_router(router)
     install_error_handlers(app)
-    # Any page may ask, as LibreTranslate's; no cookie says who does.
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    add_docs(app)
+    # By default any page may ask, as LibreTranslate's; no cookie says who does.
+    origins = [origin.strip() for origin in settings.cors_origins.split(",")]
+    app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path={TRANSLATE_FILE: settings.max_file_bytes})
+    app.add_middleware(PageHeaders)
     # Outermost, so that it sees the status of every answer, of refused bodies too.
     app.add_middleware(Observe, state=state)
     return app

@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 from service.errors import InvalidRequest, NotFound, describe_invalid_fields
 from service.files import translate_file
 from service.formats.opened import Format
+from service.keys import KeyScope
 from service.requests import unless_client_leaves
 from service.routes import get_state
 from service.schemas import AUTO, ErrorResponse, FileRequest, FileResponse
@@ -51,7 +52,9 @@ async def post_file(request: Request) -> Response:
     """Translate a file; all of it but its text stays as it is."""
     state = await get_state(request)
     state.translator  # noqa: B018 – NotReady before a file is read
+    await state.access.admit(request, KeyScope.TRANSLATE)
     content, name, fields = await _read_form(request)
+    await state.access.admit_by_body(request, KeyScope.TRANSLATE, fields.api_key)
     for code in (fields.target,) if fields.source == AUTO else (fields.source, fields.target):
         if code not in state.languages:
             raise InvalidRequest(f"{code} is not supported")

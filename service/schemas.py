@@ -45,6 +45,9 @@ def _is_format(text_format: object) -> object:
     raise PydanticCustomError("format", "{given} format is not supported", {"given": given})
 
 
+API_KEY = Field(
+    None, description="Where /frontend/settings says that one is needed; may be sent as `Authorization: Bearer` too"
+)
 TextFormat = Annotated[Format, BeforeValidator(_is_format), Field(description="`text` or `html`")]
 
 
@@ -71,7 +74,7 @@ class TextRequest(BaseModel):
     timeout_ms: int | None = Field(None, ge=1, description="After which the answer is 504; the server has a limit too")
     scores: bool = Field(False, description="Whether to answer with the log-probability of each piece")
     attention: bool = Field(False, description="Whether to answer with what each piece attended to")
-    api_key: str | None = Field(None, description="Ignored: this server asks for none")
+    api_key: str | None = API_KEY
 
     @model_validator(mode="before")
     @classmethod
@@ -127,7 +130,7 @@ class FileRequest(BaseModel):
 
     source: LanguageCode = Field(description="A code of /languages, or `auto`")
     target: LanguageCode
-    api_key: str | None = Field(None, description="Ignored: this server asks for none")
+    api_key: str | None = API_KEY
 
 
 class FileResponse(BaseModel):
@@ -142,7 +145,7 @@ class DetectRequest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     q: Texts = Field(description="A text, or in JSON a list of texts", examples=["Guten Morgen!"])
-    api_key: str | None = Field(None, description="Ignored: this server asks for none")
+    api_key: str | None = API_KEY
 
     @property
     def texts(self) -> list[str]:
@@ -241,11 +244,11 @@ class FrontendLanguages(BaseModel):
 class FrontendSettings(BaseModel):
     """Answer of GET /frontend/settings: what LibreTranslate's page and clients ask before they begin."""
 
-    apiKeys: bool = False
+    apiKeys: bool
     charLimit: int
     filesTranslation: bool = True
     frontendTimeout: int = Field(500, description="Milliseconds that a page waits after the last key")
-    keyRequired: bool = False
+    keyRequired: bool
     language: FrontendLanguages
     suggestions: bool = False
     supportedFilesFormat: list[str] = list(SUPPORTED)

@@ -5,6 +5,7 @@ import gc
 import logging
 
 from model.config import Task
+from service.access import Access
 from service.catalogue import Catalogue, Entry, load_catalogue
 from service.detection import Detector
 from service.downloads import Downloads
@@ -23,6 +24,7 @@ class ServiceState:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.access = Access(settings)
         self.engine = make_engine(settings, metrics)
         self.downloads = Downloads()
         self.draining = False
