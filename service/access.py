@@ -71,8 +71,9 @@ class Access:
             raise Forbidden(f"Invalid API key: it is not for {scope}")
         request.state.client = key.id
 
-    def close(self) -> None:
-        """Close the file of keys."""
+    async def close(self) -> None:
+        """Close the file of keys, and the connections to where requests are counted."""
+        await self._rates.close()
         if self._keys:
             self._keys.close()
 

@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
         watching.cancel()
         await loading
         state.downloads.close()
-        state.access.close()
+        await state.access.close()
         await asyncio.to_thread(state.engine.close)
 
     app = FastAPIOffline(

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
-from service.errors import InvalidRequest, NotFound, describe_invalid_fields
+from service.errors import InvalidRequest, NotFound, Overloaded, describe_invalid_fields
 from service.files import translate_file
 from service.formats.opened import Format
 from service.keys import KeyScope
@@ -24,6 +24,8 @@ from service.translator import Options, aside
 TRANSLATE_FILE = "/translate_file"
 UNPACKED = 5
 """Times of what a file may be, when it is unpacked."""
+MAX_FILES = 16
+"""That may be coming in, waiting or being translated, each of which takes memory."""
 TEXT_SUFFIXES = {".txt", ".md", ".html", ".srt"}
 
 files = APIRouter(route_class=DirectRoute)
@@ -53,25 +55,42 @@ async def post_file(request: Request) -> Response:
     state = await get_state(request)
     state.translator  # noqa: B018 – NotReady before a file is read
     await state.access.admit(request, KeyScope.TRANSLATE)
-    content, name, fields = await _read_form(request)
-    await state.access.admit_by_body(request, KeyScope.TRANSLATE, fields.api_key)
+    if state.files_in_progress >= MAX_FILES:
+        raise Overloaded(f"Too busy: {MAX_FILES} files are being translated")
+    state.files_in_progress += 1
+    try:
+        content, name, fields = await _read_form(request)
+        await state.access.admit_by_body(request, KeyScope.TRANSLATE, fields.api_key)
+        kept_as = await _translate_and_keep(request, content, PurePath(name), fields)
+    finally:
+        state.files_in_progress -= 1
+    url = f"{str(request.base_url).rstrip('/')}/download_file/{quote(kept_as)}"
+    return Response(FileResponse(translatedFileUrl=url).model_dump_json(), media_type="application/json")
+
+
+async def _translate_and_keep(request: Request, content: bytes, name: PurePath, fields: FileRequest) -> str:
+    """Translate a file; return the name under which it can be had."""
+    state = await get_state(request)
     for code in (fields.target,) if fields.source == AUTO else (fields.source, fields.target):
         if code not in state.languages:
             raise InvalidRequest(f"{code} is not supported")
-    suffix = PurePath(name).suffix.lower()
+    suffix = name.suffix.lower()
     if suffix in TEXT_SUFFIXES and len(content) > 4 * state.settings.file_char_limit:
         raise InvalidRequest(f"Invalid file: its text exceeds the limit of {state.settings.file_char_limit} characters")
+    source = "" if fields.source == AUTO else fields.source
+    limit = UNPACKED * state.settings.max_file_bytes
 
     async def translate(texts: list[str], text_format: Format) -> list[str]:
         return await _translate(texts, text_format, fields, state)
 
-    source = "" if fields.source == AUTO else fields.source
-    limit = UNPACKED * state.settings.max_file_bytes
-    work = translate_file(content, suffix, translate, source=source, target=fields.target, max_bytes=limit)
-    translated = await unless_client_leaves(request, work)
-    kept_as = await aside(len(translated), lambda: state.downloads.add(translated, PurePath(name).stem, suffix))
-    url = f"{str(request.base_url).rstrip('/')}/download_file/{quote(kept_as)}"
-    return Response(FileResponse(translatedFileUrl=url).model_dump_json(), media_type="application/json")
+    async def work() -> bytes:
+        async with state.file_turns:
+            return await translate_file(
+                content, suffix, translate, source=source, target=fields.target, max_bytes=limit
+            )
+
+    translated = await unless_client_leaves(request, work())
+    return await aside(len(translated), lambda: state.downloads.add(translated, name.stem, suffix))
 
 
 async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:

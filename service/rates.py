@@ -124,6 +124,11 @@ class Rates:
         if seconds:
             raise TooManyRequests(f"Slowdown: {item}", retry_after_seconds=seconds)
 
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        if isinstance(self._storage, RedisStorage):
+            await self._storage.bridge.get_connection().aclose()
+
     async def _seconds_to_wait(self, item: RateLimitItem, client: str) -> int:
         """Count; return 0, or after how many seconds a request would be let through again."""
         if await self._limiter.hit(item, client):

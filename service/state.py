@@ -17,6 +17,9 @@ from service.translator import Translator
 
 logger = logging.getLogger(__name__)
 
+FILES_AT_ONCE = 4
+"""Files that are read, translated and written at once: fewer than the threads that texts need as well."""
+
 
 class ServiceState:
     """Settings, metrics and engine from the start; catalogue and translator once the networks are loaded."""
@@ -27,6 +30,8 @@ class ServiceState:
         self.access = Access(settings)
         self.engine = make_engine(settings, metrics)
         self.downloads = Downloads()
+        self.files_in_progress = 0
+        self.file_turns = asyncio.Semaphore(FILES_AT_ONCE)
         self.draining = False
         self.requests_in_progress = 0
         metrics.requests_in_progress.set_function(lambda: self.requests_in_progress)
