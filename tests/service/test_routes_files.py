@@ -1,4 +1,5 @@
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.file_routes import MAX_FILES
 from service.files import SUPPORTED
 from tests.service.fakes import GatedSearch
 from tests.service.live import Live, assert_error, local_settings, running, serve_fakes
@@ -106,6 +108,39 @@ def test_a_file_that_was_not_given_out_is_not_there(name: str, served: Live) -> 
     answer = served.client.get(f"/download_file/{name}")
     assert answer.status_code == 404
     assert answer.json().keys() == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../escaped.txt", "escaped.txt"),
+        ("/etc/escaped.txt", "escaped.txt"),
+        ("C:\\Windows\\escaped.txt", "escaped.txt"),
+        ("a/../../escaped.txt", "escaped.txt"),
+        ("a\x00b.txt", "a_00b.txt"),
+        ("....txt", "file.txt"),
+        ("~root.txt", "root.txt"),
+        ("a" * 300 + ".txt", "a" * 50 + ".txt"),
+    ],
+)
+def test_the_name_of_a_file_is_never_part_of_a_path(name: str, shown: str, served: Live) -> None:
+    file = translated(served, name, b"Abc.")
+    assert file.headers["content-disposition"] == f"attachment; filename*=UTF-8''{shown}"
+    folder = served.state.downloads._folder
+    assert folder
+    (kept,) = folder.iterdir()
+    assert re.fullmatch(r"[\w-]{32}", kept.name)
+
+
+def test_files_beyond_those_that_are_being_translated_are_refused(served: Live) -> None:
+    served.state.files_in_progress = MAX_FILES
+    answer = send(served, "a.txt", b"Abc.")
+    assert_error(answer, 503, f"Too busy: {MAX_FILES} files are being translated")
+    assert answer.headers["retry-after"]
+    served.state.files_in_progress = 0
+    assert send(served, "a.pdf", b"Abc.").status_code == 400
+    assert send(served, "a.txt", b"Abc.").status_code == 200
+    assert served.state.files_in_progress == 0
 
 
 def test_when_the_service_has_stopped_nothing_is_left(served: Live) -> None:
