@@ -1,4 +1,4 @@
-"""The command line: ``dragoman serve | translate | train | evaluate | export | average | distil | tune | bench``."""
+"""Commands: ``dragoman serve | keys | translate | train | evaluate | export | average | distil | tune | bench``."""
 
 import json
 import os
@@ -16,6 +16,7 @@ from model.atomic import write_atomically
 from model.bundle import load_manifest, write_description
 from service.bench.cli import app as bench
 from service.catalogue import load_catalogue
+from service.cli_keys import keys
 from service.cli_training import app as training
 from service.console import Models, console, one_sentence_errors, parse_task, print_table, progress_bar
 from service.errors import InvalidRequest
@@ -24,6 +25,7 @@ from service.settings import load_settings, share_cores
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
+app.add_typer(keys, name="keys")
 app.add_typer(training)
 
 

@@ -13,9 +13,10 @@ from starlette.datastructures import UploadFile
 from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
 from service.codes import with_codes_of
-from service.errors import InvalidRequest, NotFound, describe_invalid_fields
+from service.errors import InvalidRequest, NotFound, Overloaded, describe_invalid_fields
 from service.files import translate_file
 from service.formats.opened import Format
+from service.keys import KeyScope
 from service.requests import unless_client_leaves
 from service.routes import get_state
 from service.schemas import AUTO, ErrorResponse, FileRequest, FileResponse
@@ -25,6 +26,8 @@ from service.translator import Options, aside
 TRANSLATE_FILE = "/translate_file"
 UNPACKED = 5
 """Times of what a file may be, when it is unpacked."""
+MAX_FILES = 16
+"""That may be coming in, waiting or being translated, each of which takes memory."""
 TEXT_SUFFIXES = {".txt", ".md", ".html", ".srt"}
 
 files = APIRouter(route_class=DirectRoute)
@@ -53,22 +56,41 @@ async def post_file(request: Request) -> Response:
     """Translate a file; all of it but its text stays as it is."""
     state = await get_state(request)
     state.translator  # noqa: B018 – NotReady before a file is read
-    content, name, fields = await _read_form(request)
+    await state.access.admit(request, KeyScope.TRANSLATE)
+    if state.files_in_progress >= MAX_FILES:
+        raise Overloaded(f"Too busy: {MAX_FILES} files are being translated")
+    state.files_in_progress += 1
+    try:
+        content, name, fields = await _read_form(request)
+        await state.access.admit_by_body(request, KeyScope.TRANSLATE, fields.api_key)
+        kept_as = await _translate_and_keep(request, content, PurePath(name), fields)
+    finally:
+        state.files_in_progress -= 1
+    url = f"{str(request.base_url).rstrip('/')}/download_file/{quote(kept_as)}"
+    return Response(FileResponse(translatedFileUrl=url).model_dump_json(), media_type="application/json")
+
+
+async def _translate_and_keep(request: Request, content: bytes, name: PurePath, fields: FileRequest) -> str:
+    """Translate a file; return the name under which it can be had."""
+    state = await get_state(request)
     fields = with_codes_of(state.languages, fields)
-    suffix = PurePath(name).suffix.lower()
+    suffix = name.suffix.lower()
     if suffix in TEXT_SUFFIXES and len(content) > 4 * state.settings.file_char_limit:
         raise InvalidRequest(f"Invalid file: its text exceeds the limit of {state.settings.file_char_limit} characters")
+    source = "" if fields.source == AUTO else fields.source
+    limit = UNPACKED * state.settings.max_file_bytes
 
     async def translate(texts: list[str], text_format: Format) -> list[str]:
         return await _translate(texts, text_format, fields, request)
 
-    source = "" if fields.source == AUTO else fields.source
-    limit = UNPACKED * state.settings.max_file_bytes
-    work = translate_file(content, suffix, translate, source=source, target=fields.target, max_bytes=limit)
-    translated = await unless_client_leaves(request, work)
-    kept_as = await aside(len(translated), lambda: state.downloads.add(translated, PurePath(name).stem, suffix))
-    url = f"{str(request.base_url).rstrip('/')}/download_file/{quote(kept_as)}"
-    return Response(FileResponse(translatedFileUrl=url).model_dump_json(), media_type="application/json")
+    async def work() -> bytes:
+        async with state.file_turns:
+            return await translate_file(
+                content, suffix, translate, source=source, target=fields.target, max_bytes=limit
+            )
+
+    translated = await unless_client_leaves(request, work())
+    return await aside(len(translated), lambda: state.downloads.add(translated, name.stem, suffix))
 
 
 async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:

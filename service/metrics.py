@@ -61,7 +61,7 @@ class Metrics:
         )
         self.characters = Counter(
             "dragoman_characters",
-            "Characters of texts that were translated or summarized, by task; what goes through English counts for both of its tasks",
+            "Characters translated or summarized, by task; through English, for both of its tasks",
             ["task"],
             registry=self.registry,
         )

@@ -49,6 +49,8 @@ async def frontend_settings(state: State) -> FrontendSettings:
     first = next(iter(state.languages), PIVOT)
     target = PIVOT if PIVOT in state.languages else first
     return FrontendSettings(
+        apiKeys=state.access.key_required,
+        keyRequired=state.access.key_required,
         charLimit=state.settings.char_limit,
         language=FrontendLanguages(
             source=FrontendLanguage(code=AUTO, name="Auto Detect"),

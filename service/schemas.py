@@ -56,7 +56,9 @@ class AnyRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    api_key: str | None = Field(None, description="Ignored: this server asks for none")
+    api_key: str | None = Field(
+        None, description="Where /frontend/settings says that one is needed; may be sent as `Authorization: Bearer` too"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -239,11 +241,11 @@ class FrontendLanguages(BaseModel):
 class FrontendSettings(BaseModel):
     """Answer of GET /frontend/settings: what LibreTranslate's page and clients ask before they begin."""
 
-    apiKeys: bool = False
+    apiKeys: bool
     charLimit: int
     filesTranslation: bool = True
     frontendTimeout: int = Field(500, description="Milliseconds that a page waits after the last key")
-    keyRequired: bool = False
+    keyRequired: bool
     language: FrontendLanguages
     suggestions: bool = False
     supportedFilesFormat: list[str] = list(SUPPORTED)

@@ -15,6 +15,8 @@ from model.precision import available
 STARTERS = Path(model.__file__).parent / "starters"
 
 
+MEMORY = "memory"
+
 MAX_WORKERS = 4
 """Each needs Python's lock for what it decides; with more cores than this, workers use several each."""
 
@@ -64,6 +66,21 @@ class Settings(BaseSettings):
     """How long a step may take before /health/live asks for a restart."""
     drain_seconds: float = Field(30.0, ge=0)
     """How long SIGTERM waits for accepted requests."""
+    keys: Path | None = None
+    """File of API keys; without one, whoever reaches the service may use it."""
+    rate_limit: str | None = None
+    """Requests of a client, as 60/minute, that has no limit of its own; by default there is none."""
+    rate_storage: str = Field(MEMORY, pattern=f"^({MEMORY}|rediss?://.+|redis\\+unix://.+)$")
+    """Where they are counted: in memory, or in a Redis that several services share."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses and networks, with commas between, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    cors_origins: str = "*"
+    """Origins, with commas between, whose pages may ask."""
+    max_connections: int = Field(500, ge=1)
+    header_seconds: float = Field(10.0, gt=0)
+    """How long a client may take until its request's headers are there."""
+    body_seconds: float = Field(30.0, gt=0)
+    """How long it may take for the body, and for each 10,000 bytes of it a second more."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     log_texts: bool = False

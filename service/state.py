@@ -5,6 +5,7 @@ import gc
 import logging
 
 from model.config import Task
+from service.access import Access
 from service.catalogue import Catalogue, Entry, load_catalogue
 from service.codes import all_codes
 from service.detection import Detection, Detector
@@ -17,6 +18,9 @@ from service.translator import Translator
 
 logger = logging.getLogger(__name__)
 
+FILES_AT_ONCE = 4
+"""Files that are read, translated and written at once: fewer than the threads that texts need as well."""
+
 
 class ServiceState:
     """Settings, metrics and engine from the start; catalogue and translator once the networks are loaded."""
@@ -24,8 +28,11 @@ class ServiceState:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.access = Access(settings)
         self.engine = make_engine(settings, metrics)
         self.downloads = Downloads()
+        self.files_in_progress = 0
+        self.file_turns = asyncio.Semaphore(FILES_AT_ONCE)
         self.draining = False
         self.requests_in_progress = 0
         metrics.requests_in_progress.set_function(lambda: self.requests_in_progress)

@@ -11,12 +11,14 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
+from service.access import read_admitted
 from service.answers import Plan, Translated, shaped_as, summarize_response, translate_response
 from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
 from service.codes import code_for, with_codes_of
 from service.errors import InvalidRequest, ServiceError
-from service.requests import read_body, unless_client_leaves
+from service.keys import KeyScope
+from service.requests import unless_client_leaves
 from service.routes import get_state
 from service.run import Answer
 from service.schemas import (
@@ -66,7 +68,11 @@ def describe_body(model: type[BaseModel], **examples: dict[str, Any]) -> dict[st
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "The request has to be changed"},
+    403: {"model": ErrorResponse, "description": "The API key is wrong, or not for this"},
+    408: {"model": ErrorResponse, "description": "The body took too long to come in"},
     413: {"model": ErrorResponse, "description": "The body is over the limit"},
+    415: {"model": ErrorResponse, "description": "The body is compressed"},
+    429: {"model": ErrorResponse, "description": "Too many requests; see Retry-After"},
     500: {"model": ErrorResponse, "description": "The network failed; the log says why"},
     503: {"model": ErrorResponse, "description": "Loading, shutting down or too busy; see Retry-After"},
     504: {"model": ErrorResponse, "description": "No answer in the time that the request or the server allows"},
@@ -95,7 +101,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 async def translate(request: Request) -> Response:
     """Translate a text, or each text of a list. Line breaks stay where they were, and in HTML all tags."""
     state = await get_state(request)
-    body = await read_body(request, TranslateRequest)
+    body = await read_admitted(request, TranslateRequest, KeyScope.TRANSLATE)
     _check(body, state)
     translator = state.translator
     body = with_codes_of(state.languages, body)
@@ -186,7 +192,7 @@ def _event(name: str, data: str) -> str:
 async def summarize(request: Request) -> Response:
     """Write a headline for a text, or for each text of a list."""
     state = await get_state(request)
-    body = await read_body(request, SummarizeRequest)
+    body = await read_admitted(request, SummarizeRequest, KeyScope.SUMMARIZE)
     _check(body, state)
     translator = state.translator
     tasks = {task.source: task for task in state.catalogue.serving if task.kind == "summarize"}
@@ -205,7 +211,7 @@ async def summarize(request: Request) -> Response:
 async def detect(request: Request) -> Response:
     """Say which languages a text may be in, best first; for a list, of each of its texts."""
     state = await get_state(request)
-    body = await read_body(request, DetectRequest)
+    body = await read_admitted(request, DetectRequest, KeyScope.TRANSLATE)
     _check_texts(body, state)
     state.translator  # noqa: B018 – NotReady while nothing is loaded
     found = await aside(_characters(body), lambda: [state.detect(text) for text in body.texts])

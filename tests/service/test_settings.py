@@ -38,6 +38,14 @@ def test_without_any_setting_the_starters_are_served_to_this_machine_alone() -> 
         ("DRAGOMAN_TIMEOUT_SECONDS", "1.5", "timeout_seconds", 1.5),
         ("DRAGOMAN_STALL_SECONDS", "2.5", "stall_seconds", 2.5),
         ("DRAGOMAN_DRAIN_SECONDS", "0.5", "drain_seconds", 0.5),
+        ("DRAGOMAN_KEYS", "/srv/keys.sqlite", "keys", Path("/srv/keys.sqlite")),
+        ("DRAGOMAN_RATE_LIMIT", "60/minute", "rate_limit", "60/minute"),
+        ("DRAGOMAN_RATE_STORAGE", "redis://cache:6379/1", "rate_storage", "redis://cache:6379/1"),
+        ("DRAGOMAN_TRUSTED_PROXIES", "10.0.0.0/8", "trusted_proxies", "10.0.0.0/8"),
+        ("DRAGOMAN_CORS_ORIGINS", "https://a.example", "cors_origins", "https://a.example"),
+        ("DRAGOMAN_MAX_CONNECTIONS", "8", "max_connections", 8),
+        ("DRAGOMAN_HEADER_SECONDS", "1.5", "header_seconds", 1.5),
+        ("DRAGOMAN_BODY_SECONDS", "2.5", "body_seconds", 2.5),
     ],
 )
 def test_a_variable_of_the_environment_is_a_setting(
