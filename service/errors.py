@@ -24,6 +24,12 @@ class InvalidRequest(ServiceError):
     status = 400
 
 
+class Forbidden(ServiceError):
+    """The client may not do that."""
+
+    status = 403
+
+
 class NotFound(ServiceError):
     """What was asked for is not there."""
 
@@ -54,6 +60,10 @@ class DeadlineExceeded(ServiceError):
     """The time that the request or the service allows has passed; the work was given up."""
 
     status = 504
+
+
+class ReloadFailed(ServiceError):
+    """The bundles could not be looked at; what was served is served still."""
 
 
 class DecodingFailed(ServiceError):

@@ -1,5 +1,6 @@
 """The routes that tell what the service can do, and how it is."""
 
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 from babel import Locale
@@ -7,13 +8,16 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service.catalogue import PIVOT
+from service.errors import Forbidden
 from service.schemas import (
     AUTO,
+    ErrorResponse,
     FrontendLanguage,
     FrontendLanguages,
     FrontendSettings,
     Health,
     Language,
+    Reloaded,
     ServedBundle,
 )
 from service.state import ServiceState
@@ -68,6 +72,7 @@ async def models(state: State) -> list[ServedBundle]:
         ServedBundle(
             folder=entry.folder,
             status="ready",
+            error=entry.error,
             name=entry.bundle.manifest.name,
             version=entry.bundle.manifest.version,
             tasks=[str(task) for task in entry.bundle.manifest.tasks],
@@ -80,6 +85,23 @@ async def models(state: State) -> list[ServedBundle]:
         else ServedBundle(folder=entry.folder, status="failed", error=entry.error)
         for entry in state.catalogue.entries
     ]
+
+
+def may_administer(request: Request, state: ServiceState) -> bool:
+    """Say whether a request may change what is served: those from this machine may."""
+    del state
+    return request.client is not None and ip_address(request.client.host).is_loopback
+
+
+@router.post(
+    "/models/reload",
+    responses={403: {"model": ErrorResponse, "description": "Only who administers the service may"}},
+)
+async def reload(request: Request, state: State) -> Reloaded:
+    """Load the bundles that changed; requests are answered meanwhile, and none fails for it."""
+    if not may_administer(request, state):
+        raise Forbidden("Only who administers the service may load bundles")
+    return Reloaded(**(await state.reload())._asdict())
 
 
 HEALTH: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not now; status says why"}}

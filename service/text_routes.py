@@ -32,7 +32,7 @@ from service.schemas import (
     TranslateResponse,
 )
 from service.state import ServiceState
-from service.translator import Options, aside
+from service.translator import Options, Translator, aside
 
 Result = TypeVar("Result")
 
@@ -102,7 +102,7 @@ async def translate(request: Request) -> Response:
     for code in (body.target,) if body.source == AUTO else (body.source, body.target):
         if code not in languages:
             raise InvalidRequest(f"{code} is not supported")
-    plans = await aside(_characters(body), lambda: [_read(text, body, state) for text in body.texts])
+    plans = await aside(_characters(body), lambda: [_read(text, body, state, translator) for text in body.texts])
     options = _options(body, state)
     by_route: dict[tuple[Task, ...], list[int]] = {}
     for place, plan in enumerate(plans):
@@ -113,7 +113,7 @@ async def translate(request: Request) -> Response:
     if len(by_route) == 1:
         request.state.task = next(iter(by_route))[-1] if plans[0].route else ""
     if body.stream:
-        return await _stream(request, body, plans, options, state)
+        return await _stream(request, body, plans, options, translator)
 
     async def run(route: tuple[Task, ...], places: Sequence[int]) -> list[tuple[int, Translated]]:
         texts = [body.texts[place] for place in places]
@@ -127,7 +127,7 @@ async def translate(request: Request) -> Response:
             found = await _all([run(*one) for one in by_route.items()])
         return [translated for _, translated in sorted((one for of in found for one in of), key=lambda one: one[0])]
 
-    return _json(translate_response(body, await unless_client_leaves(request, run_all()), state.catalogue))
+    return _json(translate_response(body, await unless_client_leaves(request, run_all()), translator.catalogue))
 
 
 async def _all(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
@@ -140,7 +140,7 @@ async def _all(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
     return [task.result() for task in tasks]
 
 
-def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
+def _read(text: str, body: TranslateRequest, state: ServiceState, translator: Translator) -> Plan:
     detection = state.detector.detect(text)[0] if body.source == AUTO else None
     source = detection.language if detection else body.source
     is_nothing = detection is not None and not detection.confidence  # or none of the languages that are known
@@ -148,19 +148,18 @@ def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
         return Plan(detection, ())
     if detection is None and state.detector.is_clearly(body.target, text, said_to_be=source):
         return Plan(None, ())
-    route = state.catalogue.route(source, body.target)
+    route = translator.catalogue.route(source, body.target)
     if not route:
         raise InvalidRequest(f"Translation from {source} to {body.target} is not supported")
     return Plan(detection, tuple(route))
 
 
 async def _stream(
-    request: Request, body: TranslateRequest, plans: Sequence[Plan], options: Options, state: ServiceState
+    request: Request, body: TranslateRequest, plans: Sequence[Plan], options: Options, translator: Translator
 ) -> Response:
     if not isinstance(body.q, str):
         raise InvalidRequest("Invalid request: stream parameter is for a single text, not for a list")
     (plan,), text = plans, body.q
-    translator = state.translator
 
     async def events() -> AsyncIterator[str]:
         if len(plan.route) == 1:
@@ -173,7 +172,7 @@ async def _stream(
         else:
             answers = await translator.run_along(plan.route, [text], options) if plan.route else [itself(text)]
             (answer,) = answers
-        response = translate_response(body, [Translated(plan, answer)], state.catalogue)
+        response = translate_response(body, [Translated(plan, answer)], translator.catalogue)
         yield _event("answer", response.model_dump_json(exclude_none=True))
 
     async def with_errors(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -210,12 +209,12 @@ async def summarize(request: Request) -> Response:
     _check(body, state)
     translator = state.translator
     # Not made of the request's code, which need not be one.
-    task = next((t for t in state.catalogue.serving if t.kind == "summarize" and t.source == body.source), None)
+    task = next((t for t in translator.catalogue.serving if t.kind == "summarize" and t.source == body.source), None)
     if task is None:
         raise InvalidRequest(f"{body.source} is not supported")
     request.state.task = task
     answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, state)))
-    return _json(summarize_response(body, task, answers, state.catalogue))
+    return _json(summarize_response(body, task, answers, translator.catalogue))
 
 
 @work.post(
