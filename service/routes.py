@@ -90,7 +90,10 @@ async def models(state: State) -> list[ServedBundle]:
 def may_administer(request: Request, state: ServiceState) -> bool:
     """Say whether a request may change what is served: those from this machine may."""
     del state
-    return request.client is not None and ip_address(request.client.host).is_loopback
+    try:
+        return request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:  # a name that a proxy gave
+        return False
 
 
 @router.post(
