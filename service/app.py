@@ -29,9 +29,10 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(state.load())
-        watching = asyncio.create_task(state.downloads.watch())
+        watching = [asyncio.create_task(watch()) for watch in (state.downloads.watch, state.watch)]
         yield
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         await loading
         state.downloads.close()
         await state.access.close()

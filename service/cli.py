@@ -1,4 +1,7 @@
-"""Commands: ``dragoman serve | keys | translate | train | evaluate | export | average | distil | tune | bench``."""
+"""The command line.
+
+``dragoman serve | keys | translate | train | evaluate | export | sign | average | distil | tune | bench``.
+"""
 
 import json
 import os
@@ -13,7 +16,7 @@ import torch
 import typer
 
 from model.atomic import write_atomically
-from model.bundle import load_manifest, write_description
+from model.bundle import load_manifest, sign_bundle, write_description
 from service.bench.cli import app as bench
 from service.catalogue import load_catalogue
 from service.cli_keys import keys
@@ -144,6 +147,16 @@ def evaluate(
         values = [value for one in evaluations for value in one.score.values.values()]
         for signature in dict.fromkeys(value for value in values if isinstance(value, str)):
             sys.stdout.write(f"{signature}\n")
+
+
+@app.command()
+def sign(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle")],
+    key: Annotated[Path, typer.Option(help="Private key, as openssl genpkey -algorithm ed25519 writes it")],
+) -> None:
+    """Sign a bundle, so that services with the public key in their DRAGOMAN_BUNDLE_KEYS load it."""
+    with one_sentence_errors():
+        sign_bundle(bundle, key)
 
 
 if __name__ == "__main__":

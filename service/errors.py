@@ -86,6 +86,10 @@ class DeadlineExceeded(ServiceError):
     status = 504
 
 
+class ReloadFailed(ServiceError):
+    """The bundles could not be looked at; what was served is served still."""
+
+
 class DecodingFailed(ServiceError):
     """The engine could not decode; the trace is in the log."""
 

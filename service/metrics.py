@@ -143,8 +143,14 @@ class Metrics:
         )
         self.bundles = Gauge(
             "dragoman_bundles",
-            "Bundles found in the folder, by state: ready, or failed to load",
+            "Bundles found in the folder, by state: ready, outdated because the new one failed to load, or failed",
             ["state"],
+            registry=self.registry,
+        )
+        self.reloads = Counter(
+            "dragoman_reloads",
+            "Times that the folder was loaded, by outcome: done, or failed as a whole",
+            ["outcome"],
             registry=self.registry,
         )
         self.bundle_info = Gauge(

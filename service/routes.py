@@ -7,13 +7,16 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service.catalogue import PIVOT
+from service.keys import KeyScope
 from service.schemas import (
     AUTO,
+    ErrorResponse,
     FrontendLanguage,
     FrontendLanguages,
     FrontendSettings,
     Health,
     Language,
+    Reloaded,
     ServedBundle,
 )
 from service.state import ServiceState
@@ -70,6 +73,7 @@ async def models(state: State) -> list[ServedBundle]:
         ServedBundle(
             folder=entry.folder,
             status="ready",
+            error=entry.error,
             name=entry.bundle.manifest.name,
             version=entry.bundle.manifest.version,
             tasks=[str(task) for task in entry.bundle.manifest.tasks],
@@ -82,6 +86,23 @@ async def models(state: State) -> list[ServedBundle]:
         else ServedBundle(folder=entry.folder, status="failed", error=entry.error)
         for entry in state.catalogue.entries
     ]
+
+
+@router.post(
+    "/models/reload",
+    responses={
+        400: {"model": ErrorResponse, "description": "There is no API key in the request's header"},
+        403: {"model": ErrorResponse, "description": "The API key is not for admin"},
+        429: {"model": ErrorResponse, "description": "Asked too often; see Retry-After"},
+        500: {"model": ErrorResponse, "description": "The folder cannot be read; nothing has changed"},
+        503: {"model": ErrorResponse, "description": "Shutting down"},
+    },
+)
+async def reload(request: Request, state: State) -> Reloaded:
+    """Load the bundles that changed; requests are answered meanwhile, and none fails for it."""
+    await state.access.admit(request, KeyScope.ADMIN)
+    await state.access.admit_by_body(request, KeyScope.ADMIN, None)
+    return Reloaded(**(await state.reload())._asdict())
 
 
 HEALTH: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not now; status says why"}}

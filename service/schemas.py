@@ -260,7 +260,10 @@ class Language(BaseModel):
 
 
 class ServedBundle(BaseModel):
-    """A bundle in GET /models: what it is, or why it is not served."""
+    """A bundle in GET /models: what it is, or why it is not served.
+
+    One that is ready and has an error is served in the version before, as the one in the folder cannot be.
+    """
 
     folder: str
     status: Literal["ready", "failed"]
@@ -272,6 +275,15 @@ class ServedBundle(BaseModel):
     dtype: str | None = Field(None, description="Type of number that the network is served in")
     max_source_pieces: int | None = None
     scores: list[dict[str, Any]] = []
+
+
+class Reloaded(BaseModel):
+    """Answer of POST /models/reload: folders of bundles."""
+
+    loaded: list[str] = Field(description="New, or another version", examples=[["translate-de-en"]])
+    kept: list[str] = Field(description="Not changed")
+    removed: list[str] = Field(description="Served no more")
+    failed: dict[str, str] = Field(description="Why a folder was not loaded; what it served before is served still")
 
 
 class Health(BaseModel):

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 import model
 from model.config import DType
 from model.precision import available
+from model.signature import KeyFileError, Keys, read_public_keys
 
 STARTERS = Path(model.__file__).parent / "starters"
 
@@ -32,6 +33,10 @@ class Settings(BaseSettings):
 
     models: Path = STARTERS
     """Folder whose sub-folders are bundles."""
+    bundle_keys: Path | None = None
+    """File of the Ed25519 public keys of those whose bundles are loaded; by default signatures are not asked for."""
+    reload_seconds: float = Field(5.0, ge=0)
+    """How often the folder is looked at for bundles that changed; 0 for never."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # Spelt out, as a union with DType would say of a wrong one that only "auto" is right.
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
@@ -103,6 +108,7 @@ def load_settings(**given: object) -> Settings:
         raise SettingsError("DRAGOMAN_DEVICE is cuda, but PyTorch finds no GPU")
     if settings.dtype != "auto" and settings.dtype not in (possible := available(choose_device(settings))):
         raise SettingsError(f"DRAGOMAN_DTYPE is {settings.dtype}, but this device computes in {', '.join(possible)}")
+    read_keys(settings)
     return settings
 
 
@@ -137,3 +143,11 @@ def choose_device(settings: Settings) -> torch.device:
     if settings.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(settings.device)
+
+
+def read_keys(settings: Settings) -> Keys | None:
+    """Return the keys of the settings, None for no need of a signature; SettingsError when they cannot be read."""
+    try:
+        return read_public_keys(settings.bundle_keys) if settings.bundle_keys else None
+    except KeyFileError as error:
+        raise SettingsError(f"DRAGOMAN_BUNDLE_KEYS: {error}") from error

@@ -36,7 +36,7 @@ from service.schemas import (
     TranslateResponse,
 )
 from service.state import ServiceState
-from service.translator import Options, aside
+from service.translator import Options, Translator, aside
 
 
 class DirectRoute(APIRoute):
@@ -105,7 +105,7 @@ async def translate(request: Request) -> Response:
     _check(body, state)
     translator = state.translator
     body = with_codes_of(state.languages, body)
-    plans = await aside(_characters(body), lambda: [_read(text, body, state) for text in body.texts])
+    plans = await aside(_characters(body), lambda: [_read(text, body, state, translator) for text in body.texts])
     options = _options(body, state)
     for plan in plans:
         if body.glossary and len(plan.route) > 1:
@@ -115,14 +115,14 @@ async def translate(request: Request) -> Response:
     if len(set(routes)) == 1:
         request.state.task = whole(routes[0]) or ""
     if body.stream:
-        return await _stream(request, body, plans, options, state)
+        return await _stream(request, body, plans, options, translator)
 
     answers = await unless_client_leaves(request, translator.run_each(routes, body.texts, options))
     translated = list(map(Translated, plans, answers))
-    return _json(await aside(_characters(body), lambda: translate_response(body, translated, state.catalogue)))
+    return _json(await aside(_characters(body), lambda: translate_response(body, translated, translator.catalogue)))
 
 
-def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
+def _read(text: str, body: TranslateRequest, state: ServiceState, translator: Translator) -> Plan:
     detection = state.detect(text)[0] if body.source == AUTO else None
     source = detection.language if detection else body.source
     is_nothing = detection is not None and not detection.confidence  # or none of the languages that are known
@@ -132,19 +132,18 @@ def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
         return Plan(detection, (), script_to_write(text, source, body.target))
     if detection is None and state.detector.is_clearly(body.target, text, said_to_be=source):
         return Plan(None, ())
-    route = state.catalogue.route(source, body.target)
+    route = translator.catalogue.route(source, body.target)
     if not route:
         raise InvalidRequest(f"Translation from {source} to {body.target} is not supported")
     return Plan(detection, tuple(route), TRADITIONAL if body.target == TRADITIONAL else None)
 
 
 async def _stream(
-    request: Request, body: TranslateRequest, plans: Sequence[Plan], options: Options, state: ServiceState
+    request: Request, body: TranslateRequest, plans: Sequence[Plan], options: Options, translator: Translator
 ) -> Response:
     if not isinstance(body.q, str):
         raise InvalidRequest("Invalid request: stream parameter is for a single text, not for a list")
     (plan,), text = plans, body.q
-    translator = state.translator
 
     async def events() -> AsyncIterator[str]:
         if len(plan.route) == 1:
@@ -158,7 +157,7 @@ async def _stream(
         else:
             (answer,) = await translator.run_each([plan.route], [text], options)
         translated = [Translated(plan, answer)]
-        response = await aside(len(text), lambda: translate_response(body, translated, state.catalogue))
+        response = await aside(len(text), lambda: translate_response(body, translated, translator.catalogue))
         yield _event("answer", response.model_dump_json(exclude_none=True))
 
     async def with_errors(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -195,11 +194,11 @@ async def summarize(request: Request) -> Response:
     body = await read_admitted(request, SummarizeRequest, KeyScope.SUMMARIZE)
     _check(body, state)
     translator = state.translator
-    tasks = {task.source: task for task in state.catalogue.serving if task.kind == "summarize"}
+    tasks = {task.source: task for task in translator.catalogue.serving if task.kind == "summarize"}
     task = tasks[code_for(body.source, tasks)]
     request.state.task = task
     answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, state)))
-    return _json(summarize_response(body, task, answers, state.catalogue))
+    return _json(summarize_response(body, task, answers, translator.catalogue))
 
 
 @work.post(

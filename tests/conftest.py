@@ -13,6 +13,7 @@ from model.recipe import Recipe
 from model.tokenizer import Tokenizer
 from model.training import open_training, train_tokenizer
 from tests import reversal
+from tests.keys import KeyPair, make_pair
 
 CPU = torch.device("cpu")
 
@@ -72,6 +73,16 @@ def pristine_bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFact
 def tiny_bundle(pristine_bundle: Path, tmp_path: Path) -> Path:
     """Return a bundle of random weights that a test may break."""
     return shutil.copytree(pristine_bundle, tmp_path / "bundles" / "tiny")
+
+
+@pytest.fixture
+def key_pair(tmp_path: Path) -> KeyPair:
+    return make_pair(tmp_path, "key")
+
+
+@pytest.fixture
+def other_pair(tmp_path: Path) -> KeyPair:
+    return make_pair(tmp_path, "other")
 
 
 @pytest.fixture(scope="session")
