@@ -8,8 +8,9 @@ NODE := tests/service/node
 serve: $(VENV)/installed
 	$(VENV)/bin/dragoman serve --port $(PORT)
 
+# Without compiled files each process would compile all tests anew.
 test: $(VENV)/installed-dev $(NODE)/node_modules/installed
-	$(VENV)/bin/pytest --numprocesses auto
+	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/pytest --numprocesses auto --dist loadgroup
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

@@ -23,7 +23,7 @@ from service.run import Answer, Portion, Reading, Run, itself
 Result = TypeVar("Result")
 Futures = list[Future[list[Hypothesis]]]
 
-HEAD_CHARACTERS = 300
+HEAD_CHARACTERS = 150
 """Of a text that is streamed, so many are decoded before the next are read ..."""
 PORTION_CHARACTERS = 4_000
 """... and from then on so many, some hundred sentences, while those before are decoded."""

@@ -76,8 +76,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize(("damage", "error"), DAMAGES.values(), ids=DAMAGES)
 def test_a_bundle_that_cannot_be_used_is_explained_and_the_others_are_served(
-    damage: Callable[[Path], object], error: str, models: Path, caplog: pytest.LogCaptureFixture
+    damage: Callable[[Path], object],
+    error: str,
+    models: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(catalogue, "warm_up", lambda _: None)  # takes as long as all else
     damage(models / "broken")
     found = load_catalogue(settings(models))
     broken, good = found.entries
