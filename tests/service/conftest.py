@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from model.bundle import Bundle
+from service import server
 from service.engine import Engine
 from tests.reversal import Trained
 from tests.service.engines import new_engine
@@ -21,6 +22,14 @@ def _no_settings_from_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("DRAGOMAN_", "OTEL_"))]:
             patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loggers_stay_as_they_are() -> Iterator[None]:
+    """Let no test that serves in this process change how all others log."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "log_to_stderr", lambda _: None)
         yield
 
 
