@@ -2,6 +2,8 @@
 
 import asyncio
 import mimetypes
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
@@ -10,13 +12,16 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
+from service.blocks import split_html
 from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
 from service.codes import with_codes_of
+from service.detection import MAX_CHARACTERS
 from service.errors import InvalidRequest, NotFound, Overloaded, describe_invalid_fields
-from service.files import translate_file
-from service.formats.opened import Format
+from service.files import open_file, translate_file
+from service.formats.opened import FileJob, Format, Opened
 from service.keys import KeyScope
+from service.languages import is_spaceless
 from service.requests import unless_client_leaves
 from service.routes import get_state
 from service.schemas import AUTO, ErrorResponse, FileRequest, FileResponse
@@ -77,20 +82,39 @@ async def _translate_and_keep(request: Request, content: bytes, name: PurePath, 
     suffix = name.suffix.lower()
     if suffix in TEXT_SUFFIXES and len(content) > 4 * state.settings.file_char_limit:
         raise InvalidRequest(f"Invalid file: its text exceeds the limit of {state.settings.file_char_limit} characters")
-    source = "" if fields.source == AUTO else fields.source
-    limit = UNPACKED * state.settings.max_file_bytes
+
+    async def work() -> bytes:
+        async with state.file_turns:
+            return await _translate_file(content, suffix, fields, request)
+
+    translated = await unless_client_leaves(request, work())
+    return await aside(len(translated), lambda: state.downloads.add(translated, name.stem, suffix))
+
+
+async def _translate_file(content: bytes, suffix: str, fields: FileRequest, request: Request) -> bytes:
+    state = await get_state(request)
+    is_known = fields.source != AUTO
+    job = FileJob(fields.source if is_known else "", fields.target, UNPACKED * state.settings.max_file_bytes)
+    opened = await open_file(content, suffix, job)
+    if not is_known:
+        sample = await asyncio.to_thread(_sample, opened)
+        best = (await aside(len(sample), lambda: state.detect(sample)))[0]
+        # What is in no language served is left as it is.
+        fields = fields.model_copy(update={"source": best.language if best.confidence else fields.target})
+        if is_spaceless(fields.source):  # its lines are joined otherwise
+            opened = await open_file(content, suffix, job._replace(source=fields.source))
 
     async def translate(texts: list[str], text_format: Format) -> list[str]:
         return await _translate(texts, text_format, fields, request)
 
-    async def work() -> bytes:
-        async with state.file_turns:
-            return await translate_file(
-                content, suffix, translate, source=source, target=fields.target, max_bytes=limit
-            )
+    return await translate_file(opened, translate)
 
-    translated = await unless_client_leaves(request, work())
-    return await aside(len(translated), lambda: state.downloads.add(translated, name.stem, suffix))
+
+def _sample(opened: Opened) -> str:
+    """Return what a language is told by: the beginning of the text, without scripts and styles."""
+    blocks = (block.text for text in opened.texts for block in split_html(text).blocks)
+    texts: Iterable[str] = blocks if opened.format == "html" else opened.texts
+    return "\n".join(islice(texts, MAX_CHARACTERS))[:MAX_CHARACTERS]
 
 
 async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:
@@ -114,17 +138,12 @@ async def _translate(texts: list[str], text_format: Format, fields: FileRequest,
     characters, limit = sum(map(len, texts)), state.settings.file_char_limit
     if characters > limit:
         raise InvalidRequest(f"Invalid file: its text ({characters}) exceeds the limit of {limit} characters")
-    source = fields.source
-    if source == AUTO:
-        sample = "\n".join(texts)
-        best = (await aside(len(sample), lambda: state.detect(sample)))[0]
-        source = best.language if best.confidence else fields.target  # in no language served it is left as it is
-    if served_as(source) == served_as(fields.target):
-        script = script_to_write("".join(texts), source, fields.target)
+    if served_as(fields.source) == served_as(fields.target):
+        script = script_to_write("".join(texts), fields.source, fields.target)
         return await _in_script(texts, text_format, script) if script else texts
-    route = state.catalogue.route(source, fields.target)
+    route = state.catalogue.route(fields.source, fields.target)
     if not route:
-        raise InvalidRequest(f"Translation from {source} to {fields.target} is not supported")
+        raise InvalidRequest(f"Translation from {fields.source} to {fields.target} is not supported")
     request.state.task = whole(route)
     options = Options(text_format=text_format, timeout_seconds=state.settings.timeout_seconds)
     answers = await state.translator.run_along(route, texts, options)

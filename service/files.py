@@ -20,8 +20,6 @@ from service.formats.text import open_html, open_txt
 Translate: TypeAlias = Callable[[list[str], Format], Awaitable[list[str]]]
 """Texts → their translations in the same order; HTML keeps its inline tags around the right words."""
 
-MAX_BYTES = 50_000_000
-
 _OPEN: dict[str, Callable[[bytes, FileJob], Opened]] = {
     ".txt": open_txt,
     ".md": open_md,
@@ -37,27 +35,22 @@ SUPPORTED = tuple(_OPEN)
 """Suffixes of the files that can be translated."""
 
 
-async def translate_file(
-    content: bytes,
-    suffix: str,
-    translate: Translate,
-    *,
-    source: str = "",
-    target: str = "",
-    max_bytes: int = MAX_BYTES,
-) -> bytes:
-    """Return a file with translations in the place of its texts; a text that it has often is translated once.
+async def open_file(content: bytes, suffix: str, job: FileJob) -> Opened:
+    """Read the texts of a file.
 
-    ``source`` and ``target`` are codes of languages: lines are joined and broken as these have it, and documents that
-    name their language are given the target. InvalidRequest if the suffix is not supported, or the file is not what its
-    suffix says, encrypted, or larger than ``max_bytes`` once unpacked.
+    InvalidRequest if the suffix is not supported, or the file is not what its suffix says, encrypted, or larger than
+    ``job`` allows once unpacked.
     """
     opener = _OPEN.get(suffix.lower())
     if opener is None:
         raise InvalidRequest(f"{suffix or 'A file without a suffix'} is not supported; {', '.join(SUPPORTED)} are")
-    if len(content) > max_bytes:
-        raise InvalidRequest(f"Invalid file: {len(content)} bytes exceed the limit of {max_bytes}")
-    opened = await asyncio.to_thread(opener, content, FileJob(source, target, max_bytes))
+    if len(content) > job.max_bytes:
+        raise InvalidRequest(f"Invalid file: {len(content)} bytes exceed the limit of {job.max_bytes}")
+    return await asyncio.to_thread(opener, content, job)
+
+
+async def translate_file(opened: Opened, translate: Translate) -> bytes:
+    """Return a file with translations in the place of its texts; a text that it has often is translated once."""
     distinct = list(dict.fromkeys(text for text in opened.texts if any(map(str.isalpha, text))))
     translations = await translate(distinct, opened.format) if distinct else []
     translation_of = dict(zip(distinct, translations, strict=True))

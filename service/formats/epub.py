@@ -14,9 +14,8 @@ from lxml import etree
 from service.errors import InvalidRequest
 from service.formats.archive import Archive, serialize
 from service.formats.encoding import Decoded, decode_html
-from service.formats.office import PLAIN
 from service.formats.opened import FileJob, Opened
-from service.formats.parts import read_parts
+from service.formats.parts import PLAIN, read_parts
 from service.formats.text import with_language
 from service.markup import VOID
 
@@ -40,7 +39,7 @@ def open_epub(content: bytes, job: FileJob) -> Opened:
         raise InvalidRequest("Invalid file: the .epub file has no documents")
     if not _encrypted(archive).isdisjoint(names):
         raise archive.encrypted()
-    documents = {name: decode_html(archive.read(name)) for name in names}
+    documents = {name: decode_html(archive.read(name), job.source) for name in names}
     contents = [name for name in archive.names if name.endswith(".ncx")]
     parts = read_parts(archive, contents, lambda *_: {f"{_NCX}text": PLAIN})
 

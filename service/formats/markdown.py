@@ -52,7 +52,7 @@ class _Block(NamedTuple):
 
 def open_md(content: bytes, job: FileJob) -> Opened:
     """Open a Markdown file: CommonMark with tables and what is struck through."""
-    decoded = decode(content)
+    decoded = decode(content, job.source)
     newline = "\r\n" if "\r\n" in decoded.text else "\n"
     text = decoded.text.replace("\r\n", "\n").replace("\r", "\n")
     front = _FRONT_MATTER.match(text)

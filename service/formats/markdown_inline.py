@@ -50,6 +50,8 @@ class _Wrap(NamedTuple):
     opening: str
     closing: str
     what: str
+    label: str = ""
+    """Of a link whose text is its label: once it has another text, it needs the label apart from it."""
 
 
 def make_parser() -> MarkdownIt:
@@ -102,7 +104,7 @@ class _Reader:
         self.literal: set[str] = set()
         self.spelling: dict[str, str] = {}
         self.nodes: list[list[Node]] = [[]]
-        self.opened: list[tuple[str, str]] = []
+        self.opened: list[tuple[str, str, int]] = []
 
     def take(self, length: int) -> str:
         """Return what the next characters are written as; a line's end in it is a space to Markdown too."""
@@ -114,13 +116,14 @@ class _Reader:
         self.nodes[-1].append(node)
 
     def open(self, raw: str, what: str) -> None:
-        self.opened.append((raw, what))
+        self.opened.append((raw, what, self.at))
         self.nodes.append([])
 
     def close(self, raw: str) -> None:
-        opening, what = self.opened.pop()
+        opening, what, start = self.opened.pop()
         children = self.nodes.pop()
-        self.add(Span(_Wrap(opening, raw, what), children))
+        label = self.source[start : self.at - len(raw)].replace("\n", " ") if raw in ("]", "][]") else ""
+        self.add(Span(_Wrap(opening, raw, what, label), children))
 
     def end_line(self, is_hard: bool) -> bool:
         found = _BREAK.match(self.source, self.at)
@@ -241,9 +244,9 @@ def _written(nodes: Sequence[Node], style: Style) -> Iterator[str]:
                 yield raw
             case Span(wrap, children):
                 as_tag = _HTML.get(wrap.what) if style.tags else None
-                yield as_tag or wrap.opening
-                yield from _written(children, style)
-                yield as_tag.replace("<", "</") if as_tag else wrap.closing
+                inner = write_inline(children, style)
+                closing = wrap.closing if inner == wrap.label or not wrap.label else f"][{wrap.label}]"
+                yield f"{as_tag or wrap.opening}{inner}{as_tag.replace('<', '</') if as_tag else closing}"
 
 
 def without_empty_emphasis(nodes: Sequence[Node]) -> list[Node]:

@@ -11,9 +11,8 @@ from typing import Any
 
 from service.errors import InvalidRequest
 from service.formats.archive import Archive
-from service.formats.inline import Span, Text
 from service.formats.opened import FileJob, Opened
-from service.formats.parts import Dialect, read_parts
+from service.formats.parts import PLAIN, read_parts
 from service.formats.runs import Names, dialect
 
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
@@ -29,10 +28,16 @@ _SLIDES = (
     "{http://schemas.openxmlformats.org/presentationml/2006/main}",
     "{http://purl.oclc.org/ooxml/presentationml/main}",
 )
+_CHARTS = (
+    "{http://schemas.openxmlformats.org/drawingml/2006/chart}",
+    "{http://purl.oclc.org/ooxml/drawingml/chart}",
+)
+_LABELS = tuple(c + name for c in _CHARTS for name in ("tx", "strCache", "strLit", "multiLvlStrCache"))
+"""What the values of a chart that are text are in."""
 
-_PARTS_OF_DOCX = re.compile(r"word/[^/]+\.xml|word/(charts|diagrams)/[^/]+\.xml")
+_PARTS_OF_DOCX = re.compile(r"word/[^/]+\.xml|word/(charts|diagrams|drawings)/[^/]+\.xml")
 _PARTS_OF_PPTX = re.compile(
-    r"ppt/(slides|notesSlides|comments|charts|diagrams|slideLayouts|slideMasters)/[^/]+\.xml",
+    r"ppt/(slides|notesSlides|comments|charts|diagrams|drawings|slideLayouts|slideMasters)/[^/]+\.xml",
 )
 _TEMPLATES = ("ppt/slideLayouts/", "ppt/slideMasters/")
 
@@ -73,17 +78,11 @@ def _drawing(a: str) -> Names:
     )
 
 
-def _write_plain(element: Any, root: Span) -> None:
-    element.text = "".join(node.text for node in root.children if isinstance(node, Text))
-
-
-PLAIN = Dialect(read=lambda element: Span(None, [Text(element.text or "")]), write=_write_plain)
-"""An element that holds nothing but characters."""
-
 DIALECTS = {
     **{f"{w}p": dialect(_word(w)) for w in _WORD},
     **{f"{a}p": dialect(_drawing(a)) for a in _DRAWING},
     **{f"{p}text": PLAIN for p in _SLIDES},  # of comments
+    **{f"{c}v": PLAIN for c in _CHARTS},  # names of series and categories
 }
 
 
@@ -107,7 +106,9 @@ def _open(archive: Archive, names: Sequence[str]) -> Opened:
 
 
 def _is_shown(name: str, element: Any) -> bool:
-    """Say no to the prompts of templates, "Click to edit …", which are on no slide."""
+    """Say no to the numbers of charts, and to the prompts of templates, "Click to edit …", which are on no slide."""
+    if element.tag.startswith(_CHARTS):
+        return next(element.iterancestors(*_LABELS), None) is not None
     if not name.startswith(_TEMPLATES):
         return True
     shape = next(element.iterancestors(*(f"{p}sp" for p in _SLIDES)), None)

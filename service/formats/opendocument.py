@@ -13,14 +13,19 @@ from service.formats.archive import Archive
 from service.formats.inline import MAX_DEPTH, Mark, Node, Span, Text
 from service.formats.nesting import Half, nest
 from service.formats.opened import FileJob, Opened
-from service.formats.parts import Dialect, read_parts
+from service.formats.parts import PLAIN, Dialect, read_parts
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _REVISION = "{http://openoffice.org/2009/office}"
+_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_PRESENTATION = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
 _MANIFEST = "{urn:oasis:names:tc:opendocument:xmlns:manifest:1.0}"
 
+_KINDS = "application/vnd.oasis.opendocument."
+_EMBEDDED = tuple(_KINDS + name for name in ("chart", "text", "presentation", "graphics"))
+"""What documents have within them; formulas have no words, and of a spreadsheet a picture is shown."""
 _CONTAINERS = frozenset(_TEXT + name for name in ("span", "a", "meta"))
 _BREAKS = frozenset(_TEXT + name for name in ("tab", "line-break"))
 _WITHOUT_WORDS = frozenset(_TEXT + name for name in ("note", "ruby", "soft-page-break", "s", "change"))
@@ -36,35 +41,53 @@ _MIN_COLUMN_SPACES = 2
 
 def open_odt(content: bytes, job: FileJob) -> Opened:
     """Open a text document."""
-    return _open(Archive(content, ".odt", job.max_bytes), "application/vnd.oasis.opendocument.text")
+    return _open(Archive(content, ".odt", job.max_bytes), f"{_KINDS}text")
 
 
 def open_odp(content: bytes, job: FileJob) -> Opened:
     """Open a presentation."""
-    return _open(Archive(content, ".odp", job.max_bytes), "application/vnd.oasis.opendocument.presentation")
+    return _open(Archive(content, ".odp", job.max_bytes), f"{_KINDS}presentation")
 
 
 def _open(archive: Archive, kind: str) -> Opened:
     if "mimetype" not in archive or not archive.read("mimetype").startswith(kind.encode()):
         raise InvalidRequest(f"Invalid file: not a {archive.suffix} file, though a zip archive")
-    manifest = "META-INF/manifest.xml"
-    if manifest in archive and next(archive.parse(manifest).iter(f"{_MANIFEST}encryption-data"), None) is not None:
-        raise archive.encrypted()
-    names = [name for name in ("content.xml", "styles.xml") if name in archive]  # headers and footers are styles
+    folders = ["", *_embedded(archive)]
+    names = [folder + part for folder in folders for part in ("content.xml", "styles.xml")]  # headers are styles
+    names = [name for name in dict.fromkeys(names) if name in archive]
     if not names:
         raise InvalidRequest(f"Invalid file: the {archive.suffix} file has no content")
     parts = read_parts(archive, names, lambda _, tree: _dialects(tree), _is_shown)
     return Opened(parts.texts, "html", lambda translations: archive.rewrite(parts.write(translations)))
 
 
+def _embedded(archive: Archive) -> Iterator[str]:
+    """Yield the folders of documents within this one; InvalidRequest if any part is encrypted."""
+    name = "META-INF/manifest.xml"
+    if name not in archive:
+        return
+    manifest = archive.parse(name)
+    if next(manifest.iter(f"{_MANIFEST}encryption-data"), None) is not None:
+        raise archive.encrypted()
+    for entry in manifest.iter(f"{_MANIFEST}file-entry"):
+        folder = entry.get(f"{_MANIFEST}full-path", "")
+        if folder.endswith("/") and entry.get(f"{_MANIFEST}media-type", "").startswith(_EMBEDDED):
+            yield folder
+
+
 def _is_shown(_: str, element: Any) -> bool:
-    return next(element.iterancestors(f"{_TEXT}tracked-changes"), None) is None
+    """Say no to what was deleted, and to what a cell shows of a number."""
+    if next(element.iterancestors(f"{_TEXT}tracked-changes"), None) is not None:
+        return False
+    cell = next(element.iterancestors(f"{_TABLE}table-cell"), None)
+    return cell is None or cell.get(f"{_OFFICE}value-type", "string") == "string"
 
 
 def _dialects(tree: Any) -> dict[str, Dialect]:
     reader = _Reader(frozenset(_invisible_styles(tree)))
     dialect = Dialect(read=lambda element: Span(None, reader.read(element, 0)), write=_fill)
-    return {f"{_TEXT}p": dialect, f"{_TEXT}h": dialect}
+    footers = {f"{_PRESENTATION}{name}-decl": PLAIN for name in ("header", "footer")}
+    return {f"{_TEXT}p": dialect, f"{_TEXT}h": dialect, **footers}
 
 
 def _invisible_styles(tree: Any) -> Iterator[str]:

@@ -9,11 +9,11 @@ Format = Literal["text", "html"]
 class FileJob(NamedTuple):
     """How a file is to be read and written."""
 
-    source: str
-    """Language of the texts; only how lines are joined depends on it."""
-    target: str
+    source: str = ""
+    """Language of the texts; how lines are joined depends on it, and what texts older than UTF-8 are in."""
+    target: str = ""
     """Language of the translations, which documents that name theirs are given; empty: they keep it."""
-    max_bytes: int
+    max_bytes: int = 50_000_000
     """What a file may be when it is unpacked."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from service.formats.archive import Archive, serialize
-from service.formats.inline import Span, from_html, has_words, to_html
+from service.formats.inline import Span, Text, from_html, has_words, to_html
 
 
 class Dialect(NamedTuple):
@@ -18,6 +18,16 @@ class Dialect(NamedTuple):
     """An element → its nodes, in a span with what else is needed to write them."""
     write: Callable[[Any, Span], None]
     """Puts nodes, which may have another order now, into the element that they were read from."""
+
+
+def _write_plain(element: Any, root: Span) -> None:
+    for child in list(element):
+        element.remove(child)
+    element.text = "".join(node.text for node in root.children if isinstance(node, Text))
+
+
+PLAIN = Dialect(read=lambda element: Span(None, [Text(element.xpath("string()"))]), write=_write_plain)
+"""An element that holds nothing but characters."""
 
 
 class _Paragraph(NamedTuple):

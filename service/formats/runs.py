@@ -163,6 +163,9 @@ class _Reader:
         for child in run:
             if child.tag == names.text:
                 yield _Styled(child.text or "", properties)
+                for inner in child:  # a comment or a processing instruction
+                    yield _Item(inner, properties, is_in_run=True)
+                    yield _Styled(inner.tail or "", properties)
             elif child.tag in names.characters:
                 yield _Styled(names.characters[child.tag], properties)
             elif child.tag != names.properties and child.tag not in names.dropped:
@@ -227,7 +230,7 @@ def _is_link(field: _Field) -> bool:
     """Say whether a field's text is for readers; others are numbers, dates and references, which programs fill in."""
     items = [entry.element for entry in field.entries if isinstance(entry, _Item)]
     instruction = "".join("".join(item.itertext()) for item in items).split()
-    return bool(instruction) and instruction[0].upper() in ("HYPERLINK", "TOC", "QUOTE")
+    return bool(instruction) and instruction[0].upper() in ("HYPERLINK", "TOC", "QUOTE", "FORMTEXT")
 
 
 class _Writer:

@@ -12,15 +12,15 @@ _HEAD_CHARACTERS = 10_000
 """In which ``<html>`` is looked for."""
 
 
-def open_txt(content: bytes, _: FileJob) -> Opened:
+def open_txt(content: bytes, job: FileJob) -> Opened:
     """Open a text file; lines and paragraphs are the translation's business."""
-    decoded = decode(content)
+    decoded = decode(content, job.source)
     return Opened([decoded.text], "text", lambda translations: decoded.encode(translations[0]))
 
 
 def open_html(content: bytes, job: FileJob) -> Opened:
     """Open an HTML file."""
-    decoded = decode_html(content)
+    decoded = decode_html(content, job.source)
 
     def write(translations: Sequence[str]) -> bytes:
         html = with_language(translations[0], job.target) if job.target else translations[0]

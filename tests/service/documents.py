@@ -7,8 +7,8 @@ from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from service.blocks import split_html, write_block
-from service.files import translate_file
-from service.formats.opened import Format
+from service.files import open_file, translate_file
+from service.formats.opened import FileJob, Format
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 A = "http://schemas.openxmlformats.org/drawingml/2006/main"
@@ -55,7 +55,7 @@ def pptx(paragraphs: str, **parts: str) -> bytes:
 
 
 def odf_part(body: str, styles: str = "", root: str = "document-content") -> str:
-    names = ("office", "text", "style", "draw", "manifest")
+    names = ("office", "text", "style", "draw", "manifest", "table", "presentation")
     spaces = " ".join(f'xmlns:{name}="{ODF}:{name}:1.0"' for name in names)
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<office:{root} {spaces} xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -137,7 +137,11 @@ def translated(
     async def together(texts: list[str], kind: Format) -> list[str]:
         return [translate(text, kind) for text in texts]
 
-    return asyncio.run(translate_file(content, suffix, together, **options))  # type: ignore[arg-type]
+    async def work() -> bytes:
+        opened = await open_file(content, suffix, FileJob(**options))  # type: ignore[arg-type]
+        return await translate_file(opened, together)
+
+    return asyncio.run(work())
 
 
 def texts_of(content: bytes, suffix: str, **options: str) -> list[str]:

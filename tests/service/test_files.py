@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from service.errors import InvalidRequest
 from service.files import SUPPORTED, translate_file
-from service.formats.opened import Format
+from service.formats.opened import FileJob, Format
+from service.formats.subtitles import open_srt
+from service.formats.text import open_html, open_txt
 from tests.service.documents import docx, echo, epub, odf_part, odt, pptx, shout, translated, unzipped, zipped
 
 DOCUMENTS = {
@@ -64,7 +66,7 @@ def test_all_texts_of_a_file_are_translated_in_one_call_and_each_but_once() -> N
         return [text.upper() for text in texts]
 
     cue = "1\n00:00:01,000 --> 00:00:02,000\n{}\n\n".format
-    asyncio.run(translate_file("".join(map(cue, "ab1a")).encode(), ".srt", translate))
+    asyncio.run(translate_file(open_srt("".join(map(cue, "ab1a")).encode(), FileJob()), translate))
     assert calls == [(["a", "b"], "html")]
 
 
@@ -72,8 +74,8 @@ def test_nothing_is_translated_of_a_file_without_words() -> None:
     async def fail(texts: list[str], kind: Format) -> list[str]:
         raise AssertionError(texts, kind)
 
-    assert asyncio.run(translate_file(b"1 2 3\n", ".txt", fail)) == b"1 2 3\n"
-    assert asyncio.run(translate_file(b"", ".html", fail)) == b""
+    assert asyncio.run(translate_file(open_txt(b"1 2 3\n", FileJob()), fail)) == b"1 2 3\n"
+    assert asyncio.run(translate_file(open_html(b"", FileJob()), fail)) == b""
 
 
 def test_a_file_over_the_limit_is_refused() -> None:

@@ -200,3 +200,12 @@ def test_pages_that_are_made_to_take_long_do_not(page: str) -> None:
     started = time.monotonic()
     translated(page.encode(), ".md", echo)
     assert time.monotonic() - started < 10
+
+
+def test_a_link_whose_text_is_its_label_keeps_its_target() -> None:
+    page = "[ein\nziel][] und [anderes], [`code`][] und [![bild][]][anderes]\n\n| a |\n|---|\n| [anderes] b |\n\n"
+    references = "[ein ziel]: x\n[anderes]: y 'titel'\n[`code`]: z\n[bild]: b.png\n"
+    assert translated((page + references).encode(), ".md").decode() == (
+        "[EIN\nZIEL][ein ziel] UND [ANDERES][anderes], [`code`][] UND [![bild][]][anderes]\n\n"
+        "| A |\n|---|\n| [ANDERES][anderes] B |\n\n" + references
+    )

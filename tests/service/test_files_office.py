@@ -154,6 +154,47 @@ def test_a_document_nested_deeper_than_any_is_no_trouble() -> None:
     assert ">B<" in written
 
 
+def test_comments_and_instructions_within_a_text_stay_and_so_does_what_is_after_them() -> None:
+    content = docx("<w:p><w:r><w:t>hal<!-- c -->lo<?p i?> welt</w:t></w:r></w:p>")
+    assert texts_of(content, ".docx") == ['hal<img id="0">lo<img id="1"> welt']
+    written = body_of(translated(content, ".docx", shout_in_place))
+    assert re.sub("</?w:[tr]( [^>]*)?>", "", written) == "<w:p>HAL<!-- c -->LO<?p i?> WELT</w:p>"
+
+
+def test_what_was_typed_into_a_form_is_translated() -> None:
+    field = "".join(
+        f"<w:r><w:fldChar w:fldCharType='{part}'/></w:r>{text}"
+        for part, text in {
+            "begin": "<w:r><w:instrText> FORMTEXT </w:instrText></w:r>",
+            "separate": run("wort"),
+            "end": "",
+        }.items()
+    )
+    written = body_of(translated(docx(f"<w:p>{run('ein ')}{field}</w:p>"), ".docx", shout_in_place))
+    assert re.findall(r"<w:t(?: [^>]*)?>([^<]*)", written) == ["EIN ", "WORT"]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_names_in_charts_are_translated_and_their_numbers_and_formulas_are_not(strict: bool) -> None:
+    c = (
+        "http://purl.oclc.org/ooxml/drawingml/chart"
+        if strict
+        else W.replace("wordprocessingml", "drawingml").replace("main", "chart")
+    )
+    chart = (
+        f"<c:chart xmlns:c='{c}'><c:tx><c:strRef><c:f>blatt</c:f><c:strCache><c:pt idx='0'><c:v>reihe</c:v></c:pt>"
+        "</c:strCache></c:strRef></c:tx><c:tx><c:v>name</c:v></c:tx><c:cat><c:multiLvlStrRef><c:multiLvlStrCache><c:lvl>"
+        "<c:pt><c:v>jahr</c:v></c:pt></c:lvl></c:multiLvlStrCache></c:multiLvlStrRef></c:cat><c:val><c:numRef>"
+        "<c:numCache><c:pt><c:v>7e-2</c:v></c:pt></c:numCache></c:numRef></c:val></c:chart>"
+    )
+    content = zipped({"[Content_Types].xml": "<Types/>", "word/charts/chart1.xml": chart})
+    written = unzipped(translated(content, ".docx"))["word/charts/chart1.xml"].decode()
+    expected = chart
+    for name in ("reihe", "name", "jahr"):
+        expected = expected.replace(f"<c:v>{name}", f"<c:v>{name.upper()}")
+    assert canonical(written) == canonical(expected)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

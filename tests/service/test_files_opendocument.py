@@ -28,12 +28,16 @@ PARAGRAPHS = [
     "<text:p>&lt;B&gt; &amp; C</text:p>",
     "<text:tracked-changes><text:p>bleibt</text:p></text:tracked-changes>",
     "<text:p>12</text:p>",
+    "<text:p>A<!-- bleibt -->B<?bleibt?> C</text:p>",
+    "<presentation:footer-decl>UNTEN</presentation:footer-decl><presentation:use>bleibt</presentation:use>",
+    '<table:table-cell office:value-type="float"><text:p>bleibt</text:p></table:table-cell>'
+    '<table:table-cell office:value-type="string"><text:p>NAME</text:p></table:table-cell>',
 ]
 
 
 @pytest.mark.parametrize("paragraph", PARAGRAPHS)
 def test_the_text_of_a_paragraph_is_translated_and_nothing_else_changed(paragraph: str) -> None:
-    lower = re.sub(r">[^<]*<", lambda found: found[0] if "&" in found[0] else found[0].lower(), paragraph)
+    lower = re.sub(r"(?<!-)>[^<]*<", lambda found: found[0] if "&" in found[0] else found[0].lower(), paragraph)
     written = canonical(unzipped(translated(odt(lower), ".odt", shout_in_place))["content.xml"])
     assert written == canonical(odf_part(re.sub(r"\n +", " ", paragraph)))
 
@@ -54,6 +58,19 @@ def test_headers_are_translated_and_the_mimetype_is_first_and_stored() -> None:
     written = translated(content, ".odt")
     assert b"KOPF" in unzipped(written)["styles.xml"]
     assert written[30:77] == b"mimetypeapplication/vnd.oasis.opendocument.text"
+
+
+def test_documents_within_a_document_are_translated_but_not_spreadsheets() -> None:
+    entries = "".join(
+        f'<m:file-entry m:full-path="{folder}" m:media-type="application/vnd.oasis.opendocument.{kind}"/>'
+        for folder, kind in {"/": "text", "A/": "chart", "B/": "spreadsheet", "C/": "formula"}.items()
+    )
+    manifest = f'<m:manifest xmlns:m="{ODF}:manifest:1.0">{entries}</m:manifest>'
+    inner = odf_part("<text:p>text</text:p>")
+    parts = {f"{folder}__content": inner for folder in "ABCD"}
+    before = odt("<text:p>text</text:p>", **{"META-INF__manifest": manifest}, **parts)
+    after = unzipped(translated(before, ".odt"))
+    assert {name for name, part in after.items() if part != unzipped(before)[name]} == {"content.xml", "A/content.xml"}
 
 
 def test_a_style_that_only_tells_revisions_apart_is_no_formatting() -> None:

@@ -73,15 +73,38 @@ def test_the_ends_of_lines_and_a_byte_order_mark_stay() -> None:
     assert translated(content, ".srt", echo) == content
 
 
+@pytest.mark.parametrize("text", ["a \ue000 b\n<i>c</i> d", "&#xE000; \U0010fffd <b>a</b>\nb", "\ue000\n\ue001 a"])
+def test_characters_of_private_use_are_characters_as_any_other(text: str) -> None:
+    cue = f"1\n00:00:01,000 --> 00:00:02,000\n{text}"
+    same = translated(cue.encode(), ".srt", lambda text, _: f"{text} ").decode()  # not as it was: it is written anew
+    assert same == cue
+
+
+def test_a_no_break_space_stays_one() -> None:
+    cue = "1\n00:00:01,000 --> 00:00:02,000\nquoi\N{NO-BREAK SPACE}?"
+    assert translated(cue.encode(), ".srt").decode() == cue.upper()
+
+
+def test_a_cue_that_begins_with_a_line_for_programs_keeps_it() -> None:
+    cue = "1\n00:00:01,000 --> 00:00:02,000\n{\\an8}\nich gehe\n nach hause "
+    assert translated(cue.encode(), ".srt", echo).decode() == cue
+    assert translated(cue.encode(), ".srt").decode().splitlines()[2:] == ["{\\an8}", "ICH GEHE", "NACH HAUSE"]
+
+
+def test_cues_may_lack_their_numbers_or_have_an_empty_line() -> None:
+    text = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nein\n\nzwei\n\n42\n\n2\n00:00:03,000 --> 00:00:04,000\n7\ndrei\n"
+    written = translated(text.encode(), ".srt").decode()
+    assert written == text.replace("ein", "EIN").replace("zwei", "ZWEI").replace("drei", "DREI")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hallo", "line 1 of the .srt file should be the number"),
-        ("1\nhallo", "line 2 of the .srt file should be the times"),
-        ("1", "line 2 of the .srt file should be the times"),
-        ("1\n00:00:01,000 --> 00:00:02,000\na\n\nb", "line 5 of the .srt file should be the number"),
-        ("1\n00:00:01,000 -> 00:00:02,000\na", "line 2 of the .srt file should be the times"),
+        ("hallo", "the .srt file has no cues"),
+        ("1", "the .srt file has no cues"),
         ("\n\n", "the .srt file has no cues"),
+        ("1\nhallo", "line 2 of the .srt file should be the times"),
+        ("1\n00:00:01,000 -> 00:00:02,000\na", "line 2 of the .srt file should be the times"),
     ],
 )
 def test_broken_subtitles_are_refused_with_the_line(text: str, message: str) -> None:

@@ -21,7 +21,33 @@ def test_a_text_is_written_in_the_encoding_that_it_was_in(mark: bytes, encoding:
     assert translated(content, ".txt") == mark + "GRÜßE\r\n\n  WELT\n".encode(encoding)
 
 
-@pytest.mark.parametrize("content", ["grüße".encode("cp1252"), "grüße".encode("utf-16-le"), b"\xff\xfea", b"a\0b"])
+@pytest.mark.parametrize(
+    ("text", "encoding", "source"),
+    [
+        ("schöne tage – „für euch“", "cp1252", ""),
+        ("schöne tage – „für euch“", "cp1252", "de"),
+        ("l'été à paris", "cp1252", "fr"),
+        ("我们用python写程序。", "gb18030", ""),
+        ("我累了。", "gb18030", "zh"),
+        ("привет", "cp1251", "ru"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".txt", ".md", ".html"])
+def test_a_text_is_in_what_its_language_was_written_in_before_utf_8(
+    text: str, encoding: str, source: str, suffix: str
+) -> None:
+    content = f"{text}\r\n".encode(encoding)
+    assert translated(content, suffix, echo, source=source) == content
+    assert translated(content, suffix, source=source).decode(encoding) == f"{text.upper()}\r\n"
+
+
+def test_a_translation_that_the_encoding_of_its_source_lacks_is_in_utf_8() -> None:
+    assert translated("grüße".encode("cp1252"), ".txt", lambda *_: "你好 ü").decode() == "你好 ü"
+
+
+@pytest.mark.parametrize(
+    "content", ["привет, мир".encode("cp1251"), "grüße".encode("utf-16-le"), b"\xff\xfea", b"a\0b"]
+)
 def test_a_text_in_another_encoding_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidRequest, match=r"Invalid file: (its text is not in UTF-8|not a text)"):
         translated(content, ".txt")

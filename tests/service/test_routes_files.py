@@ -51,6 +51,38 @@ def test_the_language_of_a_file_can_be_found_out(source: str, served: Live) -> N
     assert translated(served, "a.md", f"# {GERMAN}\n".encode(), source=source).text == f"# {GERMAN[::-1]}\n"
 
 
+@pytest.mark.parametrize("source", ["auto", "zh"])
+@pytest.mark.parametrize(
+    ("name", "content", "output"),
+    [
+        ("a.md", "今天晚上我们\n一起去看电影。\n", "。影电看去起一们我上晚天今\n"),
+        (
+            "a.srt",
+            "1\n00:00:01,000 --> 00:00:02,000\n今天晚上\n看电影",
+            "1\n00:00:01,000 --> 00:00:02,000\n影电看上晚天今",
+        ),
+    ],
+)
+def test_lines_of_chinese_are_joined_without_spaces_also_where_its_language_is_found_out(
+    name: str,
+    content: str,
+    output: str,
+    source: str,
+    search: GatedSearch,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    serve_fakes(monkeypatch, search, "translate:zh:en", "translate:en:de")
+    with running(local_settings(tmp_path)) as live:
+        assert translated(live, name, content.encode(), source=source).text == output
+
+
+def test_the_language_of_a_page_is_that_of_its_text_and_not_of_its_scripts(served: Live) -> None:
+    script = f"<style>{'.a { color: the of and to is that this }' * 1000}</style>"
+    page = translated(served, "a.html", f"{script}<p>{GERMAN}</p>".encode(), source="auto", target="en").text
+    assert page == f"{script}<p>{GERMAN[::-1]}</p>"
+
+
 def test_a_file_goes_through_english_where_no_network_translates_directly(served: Live) -> None:
     assert translated(served, "a.txt", b"Abc.", target="fr").text == "Abc."
 
