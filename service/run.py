@@ -7,10 +7,9 @@ from typing import NamedTuple
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
-from service.formats.opened import Format
 from service.glossary import MAX_FORCED_PIECES, forced_pieces
 from service.normalization import for_network
-from service.parsing import Parsed, parse
+from service.parsing import Parsed, TextFormat, parse
 from service.preparation import Output, Prepared, Sentence, Written, outputs_of, prepare
 from service.repetition import repeats
 
@@ -45,7 +44,7 @@ def joined(answers: Sequence[Answer]) -> Answer:
 class Reading(NamedTuple):
     """How the texts of a request are to be read."""
 
-    text_format: Format
+    text_format: TextFormat
     glossary: Mapping[str, str]
     parts: int
     """Of a text to summarize, at least."""

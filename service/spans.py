@@ -92,6 +92,11 @@ def protect(text: str) -> Protected:
     return Protected(_SPAN.sub(stand_in, text), spans)
 
 
+def span_ranges(text: str) -> list[tuple[int, int]]:
+    """Return where the spans of a text are, in their order."""
+    return [found.span() for found in _SPAN.finditer(text)] if _SIGN.search(text) else []
+
+
 class Masked(NamedTuple):
     """A sentence as the network reads it, with a mask for each stand-in."""
 

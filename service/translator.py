@@ -13,9 +13,9 @@ from model.hypothesis import Hypothesis
 from service.catalogue import Catalogue
 from service.engine import Engine
 from service.errors import DeadlineExceeded, InvalidRequest, NotReady, Overloaded
-from service.formats.opened import Format
 from service.gather import gather
-from service.paragraphs import beginning
+from service.paragraphs import beginning, unwrap
+from service.parsing import TextFormat
 from service.run import Answer, Reading, Run, joined
 
 Result = TypeVar("Result")
@@ -35,7 +35,7 @@ class Options(NamedTuple):
     n_best: int = 1
     attention: bool = False
     timeout_seconds: float | None = None
-    text_format: Format = "text"
+    text_format: TextFormat = "text"
     glossary: Mapping[str, str] = {}
     """Term → what its translation has to be."""
     parts: int = 1
@@ -71,10 +71,22 @@ class Translator:
     async def run_along(self, route: Sequence[Task], texts: Sequence[str], options: Options = DEFAULTS) -> list[Answer]:
         """Do the tasks of a route one after the other, each on the best outputs of the one before; see ``run``."""
         async with _Deadline(options.timeout_seconds).held():
-            for task in route[:-1]:
-                answers = await self._run(task, texts, options._replace(n_best=1, attention=False))
-                texts = [answer.texts[0] for answer in answers]
-            return await self._run(route[-1], texts, options)
+            if len(route) == 1 or options.text_format != "text":
+                return await self._run_each(route, texts, options)
+            # What one of them wrapped, the next could not tell from lines.
+            unwrapped = await aside(sum(map(len, texts)), lambda: [unwrap(text, route[0].source) for text in texts])
+            whole = [one.text for one in unwrapped]
+            answers = await self._run_each(route, whole, options._replace(text_format="lines"))
+            return [
+                answer._replace(texts=[one.rewrap(text, route[-1].target) for text in answer.texts])
+                for one, answer in zip(unwrapped, answers, strict=True)
+            ]
+
+    async def _run_each(self, route: Sequence[Task], texts: Sequence[str], options: Options) -> list[Answer]:
+        for task in route[:-1]:
+            answers = await self._run(task, texts, options._replace(n_best=1, attention=False))
+            texts = [answer.texts[0] for answer in answers]
+        return await self._run(route[-1], texts, options)
 
     async def _run(self, task: Task, texts: Sequence[str], options: Options) -> list[Answer]:
         run, futures = await self._begin(task, texts, options)

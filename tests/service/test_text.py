@@ -65,7 +65,10 @@ def test_a_text_put_back_in_a_spaced_language_differs_only_by_spaces_where_sente
     for _ in range(30):
         text = random_text(random)
         document = split_text(text, "en", at_most(random.choice([3, 1000])))
-        inner = [gap or " " for gap in document.gaps[1:-1]]
+        inner = [
+            gap or ("" if all(character.isalnum() and character < "\u0e00" for character in (one[-1], other[0])) else " ")
+            for gap, (one, other) in zip(document.gaps[1:-1], itertools.pairwise(document.sentences), strict=False)
+        ]
         spaced = Document(document.sentences, [document.gaps[0], *inner, document.gaps[-1]])
         assert document.join(document.sentences, "de") == written_out(spaced if document.sentences else document)
 
@@ -106,6 +109,11 @@ def test_a_text_whose_sentences_do_not_touch_is_restored(text: str) -> None:
         ("我爱吃苹果。你呢？很好！", "zh", ["我爱吃苹果。", "你呢？", "很好！"]),
         ("a line\nanother line", "en", ["a line", "another line"]),
         ("no stop at the end", "en", ["no stop at the end"]),
+        ("Well!) He left.", "en", ["Well!)", "He left."]),
+        ("Call foo.Bar.baz or System.Text of example.Com.", "en", ["Call foo.Bar.baz or System.Text of example.Com."]),
+        ("他来了.我走了。", "zh", ["他来了.", "我走了。"]),
+        ("Name\tOld age\t\tTown   I live  here", "en", ["Name", "Old age", "Town", "I live  here"]),
+        ("| Name | Age | | Home · Contact |", "en", ["Name", "Age", "Home", "Contact"]),
     ],
 )
 def test_sentences_end_where_a_reader_says(text: str, language: str, sentences: list[str]) -> None:
@@ -155,6 +163,12 @@ def test_white_space_around_a_text_is_no_gap_between_sentences(language: str) ->
     assert Document(["a"], ["", ""]).join(["b"], language) == "b"
 
 
+def test_a_word_that_was_cut_is_one_word_again() -> None:
+    document = split_text("a" * 30 + "我" * 30, "de", at_most(9))
+    assert document.join(document.sentences, "en").replace(" ", "") == "a" * 30 + "我" * 30
+    assert "a" * 30 in document.join(document.sentences, "en")
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_as_many_sentences_go_in_as_came_out(count: int) -> None:
     with pytest.raises(ValueError, match="zip"):
@@ -165,6 +179,7 @@ def test_as_many_sentences_go_in_as_came_out(count: int) -> None:
     ("sentence", "limit", "parts"),
     [
         ("short enough", 12, ["short enough"]),
+        ("one 2,5 two; three,four", 16, ["one 2,5 two; ", "three,four"]),
         ("one two, three; four five, six", 20, ["one two, three; ", "four five, six"]),
         ("one two three, four five six", 20, ["one two three, ", "four five six"]),
         ("aaaa bbbb cccc dddd", 12, ["aaaa bbbb ", "cccc dddd"]),
@@ -173,7 +188,7 @@ def test_as_many_sentences_go_in_as_came_out(count: int) -> None:
         ("abcdefgh", 4, ["abcd", "efgh"]),
         ("a; bcdefgh ijklmno p", 16, ["a; bcdefgh ", "ijklmno p"]),
     ],
-    ids=["whole", "semicolon", "comma", "space", "Chinese semicolon", "Chinese comma", "anywhere", "not at the edge"],
+    ids=["whole", "no number", "semicolon", "comma", "space", "Chinese semicolon", "Chinese comma", "anywhere", "not at the edge"],
 )
 def test_a_long_sentence_is_cut_at_the_best_place_near_its_middle(sentence: str, limit: int, parts: list[str]) -> None:
     assert split_to_fit(sentence, at_most(limit)) == parts
