@@ -3,7 +3,16 @@
 import textwrap
 from typing import NamedTuple
 
+from hypothesis import settings
 from hypothesis import strategies as st
+
+from tests.service.echoes import ALL, OF_NO_WORDS_BUT_THE_SOURCE_S
+
+FORM = settings(derandomize=True, deadline=None, max_examples=60)
+"""The same texts every time; all of these properties have been tried with many more."""
+NETWORKS = st.sampled_from(ALL)
+QUIET = st.sampled_from(OF_NO_WORDS_BUT_THE_SOURCE_S)
+PAIRS = st.sampled_from([("de", "en"), ("en", "de"), ("fr", "en"), ("zh", "en"), ("en", "zh"), ("fr", "de")])
 
 SENTENCES = (
     "Guten Morgen!",
@@ -56,7 +65,21 @@ INDENTATIONS = ("", "", "", " ", "  ", "    ", "\t", "\t\t", "\u00a0", "\u3000",
 BULLETS = ("", "", "", "- ", "* ", "+ ", "• ", "– ", "1. ", "12) ", "(3) ", "# ", "### ", "- [ ] ", "- [x] ", "*   ")
 TRAILING = ("", "", "", "", " ", "  ", "\t", "\u00a0", "\u3000 ", " \t ")
 ENDS = ("\n", "\n", "\n", "\n\n", "\n \n", "\n\n\n", "\r\n", "\r\n\r\n", "\r", "\v", "\f", "\x85", "\u2028", "\u2029")
-WITHOUT_LETTERS = ("", "---", "***", "=====", "42", "12.5", "😀", "| 1 | 2 |", "...", "。", "\u200b", "-- ", "2024-05-01")
+WITHOUT_LETTERS = (
+    "",
+    "---",
+    "***",
+    "=====",
+    "42",
+    "12.5",
+    "😀",
+    "| 1 | 2 |",
+    "...",
+    "。",
+    "\u200b",
+    "-- ",
+    "2024-05-01",
+)
 ODD = (
     *"\0\x01\x1b\x1c\x1f\x7f\u00ad\u200b\u200d\u200e\u200f\u202e\u2066\ufeff\ufe0f\u0301\u20dd\ufffd\ufffe\U000e0041",
     *"ǅßẞİſÅＡ９ｶﾞﬁⅧ𝐀🇩👩שםا한กम‘’“”„«»「」…—–‐−´`~^|\\/<>&;%{}[]()@#*_='\"",
@@ -89,8 +112,6 @@ class Line(NamedTuple):
 
 def joined(parts: list[str]) -> str:
     return " ".join(parts)
-
-
 
 
 def ordinary(parts: tuple[str, ...]) -> st.SearchStrategy[str]:
@@ -137,7 +158,11 @@ def wrapped(parts: tuple[str, ...]) -> st.SearchStrategy[str]:
 
 
 TEXTS = st.lists(
-    lines_of(ordinary(SENTENCES + SPANS) | STRANGE).map(text_of) | STRANGE | wrapped(SENTENCES + SPANS) | st.text(max_size=30), max_size=4
+    lines_of(ordinary(SENTENCES + SPANS) | STRANGE).map(text_of)
+    | STRANGE
+    | wrapped(SENTENCES + SPANS)
+    | st.text(max_size=30),
+    max_size=4,
 ).map("\n".join)
 """Anything."""
 
@@ -161,8 +186,39 @@ PLACED = (
 )
 ATTRIBUTES = ("", "", " class='x y'", ' href="/a?b=1&amp;c=2"', " title='Ein >Titel'", " data-x", " A=b", " lang=de\n")
 ODD_HTML = (
-    *("<", ">", "</", "<!", "<?", "</>", "<p", "<a href='", "<!--", "-->", "]]>", "<![CDATA[", "&", "&#", "&#0;", "&#x80;"),
-    *("&auml;", "&nbsp", "&notit;", "</p>", "</b>", "</x>", "<b>", "<i>", "<p>", "<td>", "<title>", "</title>", "<svg>"),
+    *(
+        "<",
+        ">",
+        "</",
+        "<!",
+        "<?",
+        "</>",
+        "<p",
+        "<a href='",
+        "<!--",
+        "-->",
+        "]]>",
+        "<![CDATA[",
+        "&",
+        "&#",
+        "&#0;",
+        "&#x80;",
+    ),
+    *(
+        "&auml;",
+        "&nbsp",
+        "&notit;",
+        "</p>",
+        "</b>",
+        "</x>",
+        "<b>",
+        "<i>",
+        "<p>",
+        "<td>",
+        "<title>",
+        "</title>",
+        "<svg>",
+    ),
     *("<script>", "</script>", "<code>", "</code>", "<pre>", "<plaintext>", "<textarea>", "<b/>", "<svg/>", "<sup>"),
     *("\r", "\n", "\t", "\f", "\0", "\u2028", "\u00ad", "\u200b", "😀", "\U0010fffd", "\U0010fffe", "\U000f0000"),
 )
@@ -190,6 +246,8 @@ def pages(parts: tuple[str, ...]) -> st.SearchStrategy[str]:
 
 PAGES = pages(SENTENCES + SPANS_OF_HTML + REFERENCES + VERBATIM + PLACED)
 BROKEN_PAGES = st.lists(
-    st.sampled_from(ODD_HTML + SENTENCES + SPANS + VERBATIM + PLACED) | element(INLINE + BLOCKS, ordinary(SENTENCES + SPANS)) | st.text(max_size=5),
+    st.sampled_from(ODD_HTML + SENTENCES + SPANS + VERBATIM + PLACED)
+    | element(INLINE + BLOCKS, ordinary(SENTENCES + SPANS))
+    | st.text(max_size=5),
     max_size=12,
 ).map("".join)

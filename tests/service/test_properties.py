@@ -1,31 +1,35 @@
-"""Whatever text is sent, and whatever the network makes of it: what holds of the answer's form."""
+"""Whatever text is sent, and whatever the network makes of it: what holds of the translation's form."""
 
+import json
 from collections import Counter
-from collections.abc import Iterator
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.paragraphs import unwrap
 from service.spans import protect
-from tests.service.echoes import ALL, OF_NO_WORDS_BUT_THE_SOURCE_S, Echoes, Network, copying, serving_echoes, silent
-from tests.service.mixtures import GERMAN, SENTENCES, SPANS, STRANGE, TEXTS, Line, lines_of, ordinary, text_of, wrapped
+from tests.service.echoes import Echoes, Network, copying, silent
+from tests.service.mixtures import (
+    FORM,
+    GERMAN,
+    NETWORKS,
+    PAIRS,
+    QUIET,
+    SENTENCES,
+    SPANS,
+    STRANGE,
+    TEXTS,
+    Line,
+    lines_of,
+    ordinary,
+    text_of,
+    wrapped,
+)
 
-FORM = settings(derandomize=True, deadline=None, max_examples=100)
-PAIRS = st.sampled_from([("de", "en"), ("en", "de"), ("fr", "en"), ("zh", "en"), ("en", "zh"), ("fr", "de")])
-NETWORKS = st.sampled_from(ALL)
-QUIET = st.sampled_from(OF_NO_WORDS_BUT_THE_SOURCE_S)
 SPANS_WITHOUT_SPACES = tuple(span for span in SPANS if " " not in span)
 """Those that no wrap breaks."""
 SPANS_WITHOUT_PAIRS = tuple(span for span in SPANS if "`" not in span)
 """Of broken ones, what is between them would be one."""
-
-
-@pytest.fixture(scope="module")
-def echoes() -> Iterator[Echoes]:
-    with serving_echoes() as echoes:
-        yield echoes
 
 
 def is_wrapped(text: str, language: str) -> bool:
@@ -74,9 +78,7 @@ def test_every_span_is_in_the_answer_as_often_as_in_the_text(
 
 @given(wrapped(SENTENCES + SPANS_WITHOUT_PAIRS), QUIET, PAIRS)
 @FORM
-def test_no_span_is_broken_that_was_whole(
-    echoes: Echoes, text: str, network: Network, pair: tuple[str, str]
-) -> None:
+def test_no_span_is_broken_that_was_whole(echoes: Echoes, text: str, network: Network, pair: tuple[str, str]) -> None:
     answer = echoes.translate(network, text, *pair)
     for span in SPANS:
         assert answer.count(span) >= text.count(span), span
@@ -101,3 +103,10 @@ def test_what_a_network_copies_or_says_nothing_of_comes_back_as_it_was(
     echoes: Echoes, text: str, network: Network
 ) -> None:
     assert echoes.translate(network, text) == text
+
+
+@given(TEXTS, NETWORKS)
+@FORM
+def test_a_stream_ends_with_the_answer_that_is_there_without_one(echoes: Echoes, text: str, network: Network) -> None:
+    *_, last, _ = echoes.ask("/translate", network, text, source="de", target="en", stream=True).text.split("\n\n")
+    assert json.loads(last.partition("data: ")[2])["translatedText"] == echoes.translate(network, text)

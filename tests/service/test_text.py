@@ -66,7 +66,8 @@ def test_a_text_put_back_in_a_spaced_language_differs_only_by_spaces_where_sente
         text = random_text(random)
         document = split_text(text, "en", at_most(random.choice([3, 1000])))
         inner = [
-            gap or ("" if all(character.isalnum() and character < "\u0e00" for character in (one[-1], other[0])) else " ")
+            gap
+            or ("" if all(character.isalnum() and character < "\u0e00" for character in (one[-1], other[0])) else " ")
             for gap, (one, other) in zip(document.gaps[1:-1], itertools.pairwise(document.sentences), strict=False)
         ]
         spaced = Document(document.sentences, [document.gaps[0], *inner, document.gaps[-1]])
@@ -188,7 +189,17 @@ def test_as_many_sentences_go_in_as_came_out(count: int) -> None:
         ("abcdefgh", 4, ["abcd", "efgh"]),
         ("a; bcdefgh ijklmno p", 16, ["a; bcdefgh ", "ijklmno p"]),
     ],
-    ids=["whole", "no number", "semicolon", "comma", "space", "Chinese semicolon", "Chinese comma", "anywhere", "not at the edge"],
+    ids=[
+        "whole",
+        "no number",
+        "semicolon",
+        "comma",
+        "space",
+        "Chinese semicolon",
+        "Chinese comma",
+        "anywhere",
+        "not at the edge",
+    ],
 )
 def test_a_long_sentence_is_cut_at_the_best_place_near_its_middle(sentence: str, limit: int, parts: list[str]) -> None:
     assert split_to_fit(sentence, at_most(limit)) == parts
