@@ -12,7 +12,7 @@ from itertools import accumulate, islice, pairwise
 from typing import NamedTuple
 
 from service.spans import span_ranges
-from service.text import COLUMNS, UNSPACED, WITHOUT_SPACES
+from service.text import COLUMNS, LABEL, UNSPACED, WITHOUT_SPACES
 
 MIN_WIDTH, MIN_WIDTH_WITHOUT_SPACES = 40, 20
 """Nobody wraps at less; labels that are as long as this are rare."""
@@ -22,8 +22,8 @@ _START = re.compile(
     r"(?P<bullet>(?:[-*+•·‣–—]|\d{1,3}[.)]|[a-zA-Z][.)])\s+)?"
 )
 _ENDS_A_SENTENCE = re.compile(r"[.!?…:;。！？：；][\"'»“”’)\]」』]*$")
-_LABEL = re.compile(r":[^\s:][^:]*:\s|\w[\w-]*:\s")
-"""What begins a header of a mail, a line of a form, or a field of reST: ``Date: ``, ``:param x: ``."""
+_FIELD = re.compile(r":\w[\w .-]*:\s")
+"""Of reST: ``:param x: ``."""
 _SPACE = re.compile(r"\s+")
 _BREAK_WITHOUT_SPACES = re.compile(r"(?<=[^\sA-Za-z0-9(（「『《“])(?=[^\s，。！？；：、）」』》”,.!?;:)])|\s+")
 
@@ -127,7 +127,8 @@ def _stands_alone(core: str) -> bool:
 
 def _begins(line: Line) -> bool:
     """Say whether a paragraph begins with a line, whatever is before."""
-    return bool(line.bullet) or (not line.core[0].islower() and bool(_LABEL.match(line.core)))
+    is_labelled = line.core[0].isupper() and LABEL.match(line.core)
+    return bool(line.bullet or is_labelled or _FIELD.match(line.core))
 
 
 def is_wrapped(lines: Sequence[Line], language: str) -> bool:

@@ -17,8 +17,15 @@ CUTS = (
     re.compile(r"(?<=,)\s+|(?<=[，、])\s*"),  # no number is cut
     re.compile(r"\s+"),
 )
-_MARKER = re.compile(r"\s*(?:(?:[-*+•·‣◦▪–—>#]+|\(?\d{1,3}[.)]|\[[ xX]?\])[ \t]+)+(?=\S)")
-"""What stands before the text of a line: bullets, numbers, quotes, headings of Markdown."""
+MARKER = re.compile(
+    r"\s*(?:"
+    r"(?:[-*+•·‣◦▪–—>#]+|\(?(?:\d{1,3}|[a-zA-Z])\)|\d{1,3}(?:\.\d{1,3})*\.|\[[ xX]?\]|:\w[\w .-]*:)[ \t]+"
+    r"|(?:\d{1,3}|[一二三四五六七八九十]{1,3})、\s*|（(?:\d{1,3}|[一二三四五六七八九十]{1,3})）\s*"
+    r")+(?=\S)"
+)
+"""What stands before the text of a line: bullets, numbers, quotes, headings of Markdown, fields of reST."""
+LABEL = re.compile(r"(?P<name>[^\W\d_][\w-]*)\s?:\s+(?=\S)")
+"""What begins a header of a mail or a line of a form: ``Date: ``."""
 COLUMNS = re.compile(r"\t\s*| {3,}|(?<!\S)[|·•›](?!\S)\s*")
 """What stands between the columns of a line, or the links of a menu."""
 _CLOSING = re.compile(r"[)\]}\"'`”’»）」』]+\s*")
@@ -70,7 +77,7 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Documen
     sentences: list[str] = []
     gaps = [""]
     for line in text.splitlines(keepends=True):
-        marker = _MARKER.match(line)
+        marker = MARKER.match(line)
         start_of_text = marker.end() if marker else 0
         gaps[-1] += line[:start_of_text]
         for sentence in _segment(line[start_of_text:], language):
@@ -88,6 +95,8 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Documen
 
 def _segment(line: str, language: str) -> list[str]:
     cuts = [place for found in COLUMNS.finditer(line) for place in found.span()]
+    if (label := LABEL.match(line)) and label.end() <= min(cuts, default=len(line)):
+        cuts = [label.end("name"), label.end(), *cuts]
     columns = [line[start:end] for start, end in pairwise([0, *cuts, len(line)])]
     return [sentence for column in columns for sentence in _sentences(column, language)]
 
