@@ -22,6 +22,8 @@ from service.text import Document, in_parts, pack, read_sentences, split_text
 class Sentence(NamedTuple):
     """A sentence on its way."""
 
+    core: str
+    """With stand-ins."""
     normalized: Normalized | None
     """None of what is summarized, which is read as it is."""
     masked: Masked
@@ -29,7 +31,12 @@ class Sentence(NamedTuple):
     """What the network reads, framed."""
 
     def restore(self, output: str, target: str) -> str:
-        """Return an output of the network, in the language ``target``, with stand-ins and written as the sentence."""
+        """Return an output of the network, in the language ``target``, with stand-ins and written as the sentence.
+
+        A sentence that is to be translated, and of which the network says nothing, stays as it is.
+        """
+        if self.normalized and not output.strip():
+            return self.core
         whole = self.masked.restore(output)
         return self.normalized.restore(whole, target) if self.normalized else whole
 
@@ -104,7 +111,7 @@ def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepare
             normalized = for_network(core, task.source, count_pieces, full_stop=full_stop)
         masked = with_masks(normalized.text if normalized else core, masks)
         pieces = tokenizer.encode(masked.text)
-        read[core] = Sentence(normalized, masked, tokenizer.frame_source(pieces, task))
+        read[core] = Sentence(core, normalized, masked, tokenizer.frame_source(pieces, task))
         has_masks_enough = not masks or len(stand_ins(core)) <= len(masks)
         return has_masks_enough and len(pieces) <= limit
 

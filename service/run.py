@@ -9,10 +9,9 @@ from model.bundle import Bundle
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
 from service.chinese import simplified
-from service.formats.opened import Format
 from service.glossary import MAX_FORCED_PIECES, forced_pieces
 from service.normalization import for_network
-from service.parsing import Parsed, parse
+from service.parsing import Parsed, TextFormat, parse
 from service.preparation import Output, Prepared, Sentence, Written, outputs_of, prepare
 from service.repetition import repeats
 
@@ -40,7 +39,7 @@ def itself(text: str) -> Answer:
 class Reading(NamedTuple):
     """How the texts of a request are to be read."""
 
-    text_format: Format
+    text_format: TextFormat
     glossary: Mapping[str, str]
     parts: int
     """Of a text to summarize, at least."""

@@ -15,9 +15,10 @@ from service.admission import Visit
 from service.catalogue import Catalogue
 from service.engine import Engine
 from service.errors import DeadlineExceeded, InvalidRequest, NotReady
-from service.formats.opened import Format
 from service.gather import gather
 from service.logs import text_log
+from service.paragraphs import unwrap
+from service.parsing import TextFormat
 from service.run import Answer, Portion, Reading, Run, itself
 
 Result = TypeVar("Result")
@@ -39,7 +40,7 @@ class Options(NamedTuple):
     n_best: int = 1
     attention: bool = False
     timeout_seconds: float | None = None
-    text_format: Format = "text"
+    text_format: TextFormat = "text"
     glossary: Mapping[str, str] = {}
     """Term → what its translation has to be."""
     parts: int = 1
@@ -97,10 +98,24 @@ class Translator:
         self, visit: Visit, route: Sequence[Task], texts: Sequence[str], options: Options
     ) -> list[Answer]:
         async with _Deadline(options.timeout_seconds).held():
-            for task in route[:-1]:
-                answers = await self._run(visit, task, texts, options._replace(n_best=1, attention=False))
-                texts = [answer.texts[0] for answer in answers]
-            return await self._run(visit, route[-1], texts, options)
+            if len(route) == 1 or options.text_format != "text":
+                return await self._run_all(visit, route, texts, options)
+            # What one of them wrapped, the next could not tell from lines.
+            unwrapped = await aside(sum(map(len, texts)), lambda: [unwrap(text, route[0].source) for text in texts])
+            whole = [one.text for one in unwrapped]
+            answers = await self._run_all(visit, route, whole, options._replace(text_format="lines"))
+            return [
+                answer._replace(texts=[one.rewrap(text, route[-1].target) for text in answer.texts])
+                for one, answer in zip(unwrapped, answers, strict=True)
+            ]
+
+    async def _run_all(
+        self, visit: Visit, route: Sequence[Task], texts: Sequence[str], options: Options
+    ) -> list[Answer]:
+        for task in route[:-1]:
+            answers = await self._run(visit, task, texts, options._replace(n_best=1, attention=False))
+            texts = [answer.texts[0] for answer in answers]
+        return await self._run(visit, route[-1], texts, options)
 
     async def _run(self, visit: Visit, task: Task, texts: Sequence[str], options: Options) -> list[Answer]:
         run = await self._open(task, texts, options)

@@ -11,6 +11,7 @@ from model.bundle import Bundle
 from service import server
 from service.engine import Engine
 from tests.reversal import Trained
+from tests.service.echoes import Echoes, serving_echoes
 from tests.service.engines import new_engine
 from tests.service.fakes import GatedSearch, fake_bundle
 from tests.service.live import TEXT, Live, local_settings, running, serve_fakes
@@ -52,6 +53,13 @@ def live(reversal_models: Path) -> Iterator[Live]:
 def output(live: Live) -> str:
     """Return what ``TEXT`` becomes when it is asked for alone, in JSON."""
     return str(live.translate(TEXT).json()["translatedText"])
+
+
+@pytest.fixture(scope="session")
+def echoes() -> Iterator[Echoes]:
+    """Run one service of the starters whose networks copy, or do worse, for all tests that ask so of them."""
+    with serving_echoes() as echoes:
+        yield echoes
 
 
 @pytest.fixture
