@@ -14,7 +14,7 @@ STATIC = "/static-offline-docs"
 """Where fastapi-offline serves what the page of the API needs."""
 
 _POLICY = (
-    "default-src 'none'; script-src 'self'{scripts}; style-src 'self'{styles}; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'{scripts}; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
@@ -39,7 +39,7 @@ class PageHeaders:
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 if headers.get("content-type", "").startswith("text/html"):
-                    headers.setdefault("Content-Security-Policy", _POLICY.format(scripts="", styles=""))
+                    headers.setdefault("Content-Security-Policy", _POLICY.format(scripts=""))
                     headers["X-Frame-Options"] = "DENY"  # for browsers that do not know frame-ancestors
             await send(message)
 
@@ -57,8 +57,7 @@ def add_docs(app: FastAPI) -> None:
     )
     script = bytes(page.body).partition(b"<script>")[2].partition(b"</script>")[0]
     allowed = f" 'sha256-{b64encode(sha256(script).digest()).decode()}'"
-    # Swagger UI's elements have styles of their own.
-    headers = {"Content-Security-Policy": _POLICY.format(scripts=allowed, styles=" 'unsafe-inline'")}
+    headers = {"Content-Security-Policy": _POLICY.format(scripts=allowed)}
 
     @app.get(DOCS, include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -22,6 +22,7 @@ def test_the_page_of_the_api_runs_its_own_script_and_loads_from_nowhere_else(liv
     page = live.client.get("/docs")
     policy = policy_of(page)
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == ["'none'"]
+    assert policy["style-src"] == ["'self'"]
     inline = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
     hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in inline]
     assert policy["script-src"] == ["'self'", *hashes]
