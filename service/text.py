@@ -30,12 +30,13 @@ LABEL = re.compile(r"(?P<name>[^\W\d_][\w-]*)\s?:\s+(?=\S)")
 """What begins a header of a mail or a line of a form: ``Date: ``."""
 COLUMNS = re.compile(r"\t\s*| {3,}|(?<!\S)[|·•›](?!\S)\s*")
 """What stands between the columns of a line, or the links of a menu."""
+_END = re.compile(r"[!?…؟][)\]}\"'`”’»]*$")
+"""The end of a sentence that touches the next; one with a full stop does not."""
 _CLOSING = re.compile(r"[)\]}\"'`”’»）」』]+\s*")
 UNSPACED = re.compile("[\u0e00-\u1fff\u2e80-\uffff\U00020000-\U0003ffff]")
 """A character of the scripts without spaces between words, or of their punctuation."""
 _SPACED = "[^\\W_\u0e00-\U0010ffff]"
 """A letter or digit of the scripts that put spaces between words, most of them."""
-_IN_A_WORD = re.compile(f"(?<={_SPACED})(?={_SPACED})")
 _STOP_IN_A_WORD = re.compile(rf"(?<={_SPACED})\.(?={_SPACED})")
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 """Letters of Hangul that show nothing."""
@@ -60,7 +61,7 @@ class Document(NamedTuple):
         gaps = self.gaps.copy()
         for n, (own, translated) in enumerate(zip(pairwise(self.sentences), pairwise(sentences), strict=True), 1):
             if not gaps[n] and not is_spaceless(language):
-                gaps[n] = "" if _IN_A_WORD.match(_seam(own), 1) else " "
+                gaps[n] = " " if _END.search(own[0]) or UNSPACED.search(_seam(own)) else ""  # of a word that was cut
             elif gaps[n] == " " and is_spaceless(language):
                 gaps[n] = "" if UNSPACED.search(_seam(translated)) else " "
         return gaps
