@@ -13,7 +13,7 @@ from service.errors import install_error_handlers
 from service.file_routes import TRANSLATE_FILE, files
 from service.metrics import Metrics
 from service.middleware import BodyLimit, HeadAsGet, Observe
-from service.pages import STATIC, PageHeaders, add_docs
+from service.pages import STATIC, PageHeaders, add_docs, add_page
 from service.routes import router
 from service.settings import Settings
 from service.state import ServiceState
@@ -56,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(files)
     app.include_router(router)
     install_error_handlers(app)
+    add_page(app)
     add_docs(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path={TRANSLATE_FILE: settings.max_file_bytes})
     # By default any page may ask, as LibreTranslate's, and see why a body was refused; no cookie says who asks.

@@ -14,7 +14,7 @@ from model.bundle import MANIFEST, SIGNATURE, USED, Bundle, BundleError, load_bu
 from model.config import DType, Task
 from model.signature import Keys
 from service.chinese import served_as
-from service.settings import Settings, choose_device, choose_dtype, read_keys, share_cores
+from service.settings import STARTERS, Settings, choose_device, choose_dtype, read_keys, share_cores
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def load_catalogue(settings: Settings, before: Catalogue = NOTHING) -> Catalogue
     loader = _Loader(choose_device(settings), choose_dtype(settings), keys)
     known = {entry.folder: entry.bundle for entry in before.entries}
     entries: list[Entry] = []
-    for child in bundle_folders(folder):
+    for child in _with_starters(bundle_folders(folder)) if settings.starters else bundle_folders(folder):
         loaded = [*before.bundles, *(entry.bundle for entry in entries if entry.bundle)]
         bundle, error = loader.load(child, loaded)
         entries.append(Entry(child.name, bundle or known.get(child.name), error))
@@ -141,6 +141,12 @@ def _serving(folder: Path, entries: Sequence[Entry]) -> dict[Task, Bundle]:
 def bundle_folders(models: Path) -> list[Path]:
     """Return the folders that are taken for bundles, by name."""
     return [child for child in sorted(models.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+
+
+def _with_starters(own: Sequence[Path]) -> list[Path]:
+    """Return folders and those of the starters, last, so that a starter does what no other bundle does."""
+    names = {folder.name for folder in own}
+    return [*own, *(folder for folder in bundle_folders(STARTERS) if folder.name not in names)]
 
 
 Stamps = dict[Path, tuple[int, int, int]]

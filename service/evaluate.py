@@ -142,9 +142,14 @@ def run_test(translator: Translator, test: EvaluationSet) -> Run:
     return Run(
         f"{manifest.name} {manifest.version}",
         bundle.dtype,
-        [answer.texts[0] for answer in answers],
+        ["" if _says_nothing(answer) else answer.texts[0] for answer in answers],
         [_is_cut(answer, manifest.decoding) for answer in answers],
     )
+
+
+def _says_nothing(answer: Answer) -> bool:
+    # The source stands in its place in the answer, which is kinder to readers than to a score.
+    return not any(hypothesis.pieces for hypothesis in answer.hypotheses)
 
 
 def _is_cut(answer: Answer, decoding: DecodingConfig) -> bool:

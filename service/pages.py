@@ -1,14 +1,17 @@
-"""What pages may do in a browser, and the page that shows the API."""
+"""What pages may do in a browser, the page to try the service, and the one that shows the API."""
 
 from base64 import b64encode
 from hashlib import sha256
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.datastructures import MutableHeaders
-from starlette.responses import HTMLResponse
+from starlette.responses import FileResponse, HTMLResponse
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+WEB = Path(__file__).parent / "web"
 DOCS = "/docs"
 STATIC = "/static-offline-docs"
 """Where fastapi-offline serves what the page of the API needs."""
@@ -38,12 +41,22 @@ class PageHeaders:
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
+                headers.setdefault("Cache-Control", "no-cache")  # or a page would meet scripts of another version
                 if headers.get("content-type", "").startswith("text/html"):
                     headers.setdefault("Content-Security-Policy", _POLICY.format(scripts=""))
                     headers["X-Frame-Options"] = "DENY"  # for browsers that do not know frame-ancestors
             await send(message)
 
         await self.app(scope, receive, with_headers)
+
+
+def add_page(app: FastAPI) -> None:
+    """Serve the page to try the service."""
+    app.mount("/web", StaticFiles(directory=WEB))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(WEB / "index.html")
 
 
 def add_docs(app: FastAPI) -> None:

@@ -50,14 +50,6 @@ class Prepared(NamedTuple):
     unread: Iterator[Sentence]
     """The sentences after these, which join them and the document as they are read."""
 
-    @property
-    def spans(self) -> list[dict[str, str]]:
-        """What each mask stands for, for each sentence."""
-        return [
-            {mask: self.protected.restore(stand_in) for mask, stand_in in sentence.masked.stand_in_of.items()}
-            for sentence in self.sentences
-        ]
-
 
 class Output(NamedTuple):
     """One output of a sentence."""
@@ -65,6 +57,30 @@ class Output(NamedTuple):
     text: str
     """With stand-ins."""
     hypothesis: Hypothesis
+
+
+class Outcome(NamedTuple):
+    """A sentence and all that came of it."""
+
+    protected: Protected
+    sentence: Sentence
+    outputs: Sequence[Output]
+    """Best first."""
+
+    @property
+    def source_text(self) -> str:
+        """The sentence as it stands in its text."""
+        return self.protected.restore(self.sentence.core)
+
+    @property
+    def target_texts(self) -> list[str]:
+        """The outputs as a reader sees them."""
+        return [self.protected.restore(output.text) for output in self.outputs]
+
+    @property
+    def spans(self) -> dict[str, str]:
+        """What each mask stands for."""
+        return {mask: self.protected.restore(span) for mask, span in self.sentence.masked.stand_in_of.items()}
 
 
 class Written(NamedTuple):

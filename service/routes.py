@@ -10,6 +10,7 @@ from service.catalogue import PIVOT
 from service.keys import KeyScope
 from service.schemas import (
     AUTO,
+    DECODING_FIELDS,
     ErrorResponse,
     FrontendLanguage,
     FrontendLanguages,
@@ -80,6 +81,7 @@ async def models(state: State) -> list[ServedBundle]:
             parameters=entry.bundle.manifest.parameters,
             dtype=entry.bundle.dtype,
             max_source_pieces=entry.bundle.manifest.max_source_pieces,
+            decoding=entry.bundle.manifest.decoding.model_dump(mode="json", include=set(DECODING_FIELDS)),
             scores=[score.model_dump(mode="json") for score in entry.bundle.manifest.scores],
         )
         if entry.bundle

@@ -170,9 +170,18 @@ class SummarizeRequest(TextRequest):
         return WORDS_OF_LENGTH[self.length] if isinstance(self.length, str) else self.length
 
 
+class RankedOutput(BaseModel):
+    """What the search found."""
+
+    text: str
+    score: Rounded = Field(description="What outputs are ranked by; to four decimals")
+
+
 class SentenceDetails(BaseModel):
     """How the best output of one sentence came about."""
 
+    source_text: str = Field(description="The sentence")
+    target_text: str = Field(description="Its best output")
     source: list[str] = Field(description="Pieces that the network read: a tag, the text, the end")
     target: list[str] = Field(description="Pieces that it wrote, the end last")
     score: Rounded = Field(description="What outputs are ranked by; to four decimals")
@@ -181,6 +190,9 @@ class SentenceDetails(BaseModel):
     )
     attention: list[list[Rounded]] | None = Field(
         None, description="For each piece of the target, how much it attended to each of the source; to four decimals"
+    )
+    hypotheses: list[RankedOutput] | None = Field(
+        None, description="Only with alternatives: all outputs of the sentence, best first"
     )
 
 
@@ -274,6 +286,7 @@ class ServedBundle(BaseModel):
     parameters: int | None = None
     dtype: str | None = Field(None, description="Type of number that the network is served in")
     max_source_pieces: int | None = None
+    decoding: dict[str, Any] | None = Field(None, description="Options that hold where a request gives none")
     scores: list[dict[str, Any]] = []
 
 

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
 
     models: Path = STARTERS
     """Folder whose sub-folders are bundles."""
+    starters: bool = False
+    """Whether the starters are served beside the folder's bundles, each unless one there has its name or its task."""
     bundle_keys: Path | None = None
     """File of the Ed25519 public keys of those whose bundles are loaded; by default signatures are not asked for."""
     reload_seconds: float = Field(5.0, ge=0)

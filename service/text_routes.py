@@ -153,7 +153,8 @@ async def _stream(
                         answer = one
                     else:
                         output = in_script(one.output, "text", plan.script) if plan.script else one.output
-                        yield _event("sentence", json.dumps({"place": one.place, "output": output}, ensure_ascii=False))
+                        said = one._replace(output=output)._asdict()
+                        yield _event("sentence", json.dumps(said, ensure_ascii=False))
         else:
             (answer,) = await translator.run_each([plan.route], [text], options)
         translated = [Translated(plan, answer)]

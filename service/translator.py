@@ -51,6 +51,8 @@ class Finished(NamedTuple):
     """A sentence of a text that is translated sentence by sentence."""
 
     place: int
+    before: str
+    """What stands between the sentence before and this one."""
     output: str
 
 
@@ -144,7 +146,8 @@ class Translator:
                 for future in current:
                     async with deadline.held():
                         hypotheses.append(await asyncio.wrap_future(future))
-                    yield Finished(len(hypotheses) - 1, run.best_output(len(hypotheses) - 1, hypotheses[-1]))
+                    place = len(hypotheses) - 1
+                    yield Finished(place, *run.best_output(place, hypotheses[-1]))
                     if not following and not run.is_read:  # after the first sentence: reading slows decoding
                         async with deadline.held():
                             following = await self._read_on(run, visit, options, PORTION_CHARACTERS)

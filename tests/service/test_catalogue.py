@@ -97,6 +97,20 @@ def test_a_bundle_that_cannot_be_used_is_explained_and_the_others_are_served(
     assert found.serving == {TRANSLATE: good.bundle, SUMMARIZE: good.bundle}
 
 
+def test_the_starters_do_what_no_bundle_of_ones_own_does(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "warm_up", lambda _: None)
+    starters = models.with_name("starters")
+    for name in ("good", "other"):
+        shutil.copytree(models / "good", starters / name)
+    change_manifest(models / "good", tasks=[str(TRANSLATE)])
+    change_manifest(models / "broken", tasks=[str(TRANSLATE)])
+    monkeypatch.setattr(catalogue, "STARTERS", starters)
+    found = load_catalogue(settings(models, starters=True))
+    assert [entry.folder for entry in found.entries] == ["broken", "good", "other"]
+    assert found.serving == {TRANSLATE: found.entries[0].bundle, SUMMARIZE: found.entries[2].bundle}
+    assert [entry.folder for entry in load_catalogue(settings(models)).entries] == ["broken", "good"]
+
+
 def test_a_bundle_that_finds_nothing_to_say_is_not_served(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BeamSearch, "search", lambda *_: [[]])
     found = load_catalogue(settings(models))

@@ -271,8 +271,9 @@ def events(live: Live, **body: Any) -> list[tuple[str, Any]]:
 def test_a_stream_has_each_sentence_in_order_and_at_last_what_is_answered_without(served: Live) -> None:
     body = {"q": "Abc. Def.\n\n\nGhi {x}.", "source": "de", "target": "en"}
     *sentences, last = events(served, **body)
+    expected = [("", ".cbA"), (" ", ".feD"), ("\n\n\n", ".}x{ ihG")]
     assert sentences == [
-        ("sentence", {"place": n, "output": output}) for n, output in enumerate([".cbA", ".feD", ".}x{ ihG"])
+        ("sentence", {"place": n, "before": before, "output": output}) for n, (before, output) in enumerate(expected)
     ]
     assert last == ("answer", served.client.post("/translate", json=body).json())
 

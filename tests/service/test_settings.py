@@ -27,6 +27,7 @@ def test_without_any_setting_the_starters_are_served_to_this_machine_alone() -> 
     ("variable", "text", "name", "value"),
     [
         ("DRAGOMAN_MODELS", "/srv/models", "models", Path("/srv/models")),
+        ("DRAGOMAN_STARTERS", "true", "starters", True),
         ("DRAGOMAN_DEVICE", "cpu", "device", "cpu"),
         ("DRAGOMAN_THREADS", "3", "threads", 3),
         ("DRAGOMAN_DTYPE", "int8", "dtype", "int8"),
