@@ -219,7 +219,7 @@ ODD_HTML = (
         "</title>",
         "<svg>",
     ),
-    *("<script>", "</script>", "<code>", "</code>", "<pre>", "<plaintext>", "<textarea>", "<b/>", "<svg/>", "<sup>"),
+    *("<script>", "</script>", "<code>", "</code>", "<pre>", "<plaintext>", "<textarea>", "<b/>", "<svg/>"),
     *("\r", "\n", "\t", "\f", "\0", "\u2028", "\u00ad", "\u200b", "😀", "\U0010fffd", "\U0010fffe", "\U000f0000"),
 )
 
