@@ -4,11 +4,12 @@ A part without a translated paragraph stays as it is, byte for byte, and a parag
 as it was parsed.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from service.formats.archive import Archive, serialize
-from service.formats.inline import Span, Text, from_html, has_words, to_html
+from service.formats.inline import Mark, Span, Text, from_html, has_words, to_html
 
 
 class Dialect(NamedTuple):
@@ -20,13 +21,19 @@ class Dialect(NamedTuple):
     """Puts nodes, which may have another order now, into the element that they were read from."""
 
 
+def _read_plain(element: Any) -> Span:
+    lines = re.split("(\n)", element.xpath("string()"))
+    return Span(None, [Mark("br", line) if i % 2 else Text(line) for i, line in enumerate(lines)])
+
+
 def _write_plain(element: Any, root: Span) -> None:
     for child in list(element):
         element.remove(child)
-    element.text = "".join(node.text for node in root.children if isinstance(node, Text))
+    nodes = (node for node in root.children if not isinstance(node, Span))  # of which there is none
+    element.text = "".join(node.text if isinstance(node, Text) else node.content for node in nodes)
 
 
-PLAIN = Dialect(read=lambda element: Span(None, [Text(element.xpath("string()"))]), write=_write_plain)
+PLAIN = Dialect(read=_read_plain, write=_write_plain)
 """An element that holds nothing but characters."""
 
 

@@ -231,11 +231,12 @@ def test_notes_charts_and_comments_are_translated_and_prompts_of_templates_are_n
         text,
         ppt__notesSlides__n=slide(text),
         ppt__charts__c=f"<c xmlns:a='{A}'>{text}</c>",
-        ppt__comments__c=f"<p:cmLst xmlns:p='{P}'><p:cm><p:text>text</p:text></p:cm></p:cmLst>",
+        ppt__comments__c=f"<p:cmLst xmlns:p='{P}'><p:cm><p:text>text\nvon mir</p:text></p:cm></p:cmLst>",
         ppt__slideLayouts__l=slide(text, prompt, "sldLayout"),
         ppt__slideMasters__m=slide(text, "", "sldMaster"),
     )
     parts = unzipped(translated(content, ".pptx"))
+    assert b"<p:text>TEXT\nVON MIR</p:text>" in parts["ppt/comments/c.xml"]
     assert {name for name, part in parts.items() if b"TEXT" not in part} == {
         "[Content_Types].xml",
         "ppt/slideLayouts/l.xml",
