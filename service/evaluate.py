@@ -149,7 +149,7 @@ def run_test(translator: Translator, test: EvaluationSet) -> Run:
 
 def _says_nothing(answer: Answer) -> bool:
     # The source stands in its place in the answer, which is kinder to readers than to a score.
-    return not any(hypothesis.pieces for hypothesis in answer.hypotheses)
+    return bool(answer.hypotheses) and not any(hypothesis.pieces for hypothesis in answer.hypotheses)
 
 
 def _is_cut(answer: Answer, decoding: DecodingConfig) -> bool:
