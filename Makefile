@@ -3,18 +3,23 @@ PORT ?= 8000
 VENV := .venv
 NODE := tests/service/node
 
-.PHONY: serve test lint fuzz
+.PHONY: serve test lint audit fuzz
 
 serve: $(VENV)/installed
 	$(VENV)/bin/dragoman serve --port $(PORT)
 
+# Without compiled files each process would compile all tests anew.
 test: $(VENV)/installed-dev $(NODE)/node_modules/installed
-	$(VENV)/bin/pytest --numprocesses auto
+	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/pytest --numprocesses auto --dist loadgroup
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# Known vulnerabilities of what is installed; 1 if there are any, 2 if the list of them cannot be asked.
+audit: $(VENV)/installed-dev
+	./.ci/audit
 
 # Thousands of generated requests against the API's own description, on a service of its own.
 fuzz: $(VENV)/installed-dev

@@ -1,9 +1,10 @@
 """Bundles: what is exported and served. The only door to networks that service/ uses.
 
 A bundle is a folder with ``bundle.json`` (the manifest), ``network.ts`` (TorchScript), ``tokenizer.model``
-(SentencePiece) and ``MODEL_CARD.md``. The manifest holds the checksum of the other files, and those that are used are
-read once: the bytes that were checked are the bytes that are used. The card is for people and is not checked: a kill
-between card and manifest, when scores are saved, must not leave a bundle that is refused.
+(SentencePiece) and ``MODEL_CARD.md``; ``bundle.json.sig`` where it is signed. The manifest holds the checksum of the
+other files, and those that are used are read once: the bytes that were checked are the bytes that are used. The card is
+for people and is not checked: a kill between card and manifest, when scores are saved, must not leave a bundle that is
+refused.
 """
 
 import hashlib
@@ -28,6 +29,7 @@ from model.config import (
 )
 from model.precision import load_fastest, load_search
 from model.search import BeamSearch
+from model.signature import Keys, read_private_key
 from model.tokenizer import Tokenizer, TokenizerError
 
 FORMAT = 4  # raised when an older Dragoman could not read the bundle, or this one cannot read older ones
@@ -35,6 +37,7 @@ MANIFEST = "bundle.json"
 NETWORK = "network.ts"
 TOKENIZER = "tokenizer.model"
 CARD = "MODEL_CARD.md"
+SIGNATURE = "bundle.json.sig"
 USED = (NETWORK, TOKENIZER)
 FILES = (*USED, CARD)
 
@@ -143,9 +146,25 @@ def render_card(manifest: Manifest) -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def load_manifest(folder: Path) -> Manifest:
-    """Read a bundle's manifest, without its other files; BundleError when it is missing, broken or newer."""
+def load_manifest(folder: Path, keys: Keys | None = None) -> Manifest:
+    """Read a bundle's manifest, without its other files; BundleError when it is missing, broken or newer.
+
+    With ``keys``, also when none of them has signed it: the bytes that were signed are the bytes that are parsed.
+    """
     content = _read(folder, MANIFEST)
+    if keys is not None:
+        _check_signature(folder, content, keys)
+    return _parse_manifest(folder, content)
+
+
+def _check_signature(folder: Path, content: bytes, keys: Keys) -> None:
+    if not (folder / SIGNATURE).exists():
+        raise BundleError(f"{folder}: is not signed: {SIGNATURE} is missing, and only signed bundles are loaded")
+    if not keys.have_signed(content, _read(folder, SIGNATURE)):
+        raise BundleError(f"{folder}: {SIGNATURE} is not a signature of this {MANIFEST} by a key of {keys.path.name}")
+
+
+def _parse_manifest(folder: Path, content: bytes) -> Manifest:
     try:
         fields = json.loads(content)
         found = fields["format"]
@@ -162,21 +181,50 @@ def load_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder}: {MANIFEST}: {describe_validation_error(error)}") from error
 
 
+def sign_bundle(folder: Path, private_key: Path) -> None:
+    """Sign a bundle's manifest, and with it all that is run; whatever changes the manifest asks for a new signature.
+
+    BundleError when it is not whole, KeyFileError when the key cannot be used.
+    """
+    key = read_private_key(private_key)
+    content = _read(folder, MANIFEST)
+    _read_used(folder, _parse_manifest(folder, content))
+    write_atomically(folder / SIGNATURE, key.sign(content))
+
+
 def load_bundle(
-    folder: Path, device: torch.device, dtype: DType | None = None, *, loaded: Sequence[Bundle] = ()
+    folder: Path,
+    device: torch.device,
+    dtype: DType | None = None,
+    *,
+    loaded: Sequence[Bundle] = (),
+    keys: Keys | None = None,
 ) -> Bundle:
     """Verify and load a bundle, to serve in ``dtype`` or else in whichever is fastest on the device.
 
-    Which is fastest is not tried again where a bundle that is ``loaded`` on the device has a network of this kind.
-    BundleError when a file that is used is missing, altered, or not what the manifest says.
+    Bundles that are ``loaded`` on the device spare work: a network that is there is not loaded again, and which type is
+    fastest is not tried again for a network of the same kind. BundleError when a file that is used is missing, altered,
+    or not what the manifest says, and with ``keys`` when none of them has signed it.
     """
-    manifest = load_manifest(folder)
-    contents = {name: _read(folder, name) for name in USED}
-    for name, content in contents.items():
-        if checksum(content) != manifest.files[name]:
-            raise BundleError(f"{folder}: {name} is not the file that was exported: its checksum differs")
-    if dtype is None:
-        dtype = next((bundle.dtype for bundle in loaded if _kind(bundle.manifest) == _kind(manifest)), None)
+    manifest = load_manifest(folder, keys)
+    same = next((one for one in loaded if all(one.manifest.files[name] == manifest.files[name] for name in USED)), None)
+    if same and dtype in (None, same.dtype):
+        bundle = same._replace(manifest=manifest)
+    else:
+        if dtype is None:
+            dtype = next((one.dtype for one in loaded if _kind(one.manifest) == _kind(manifest)), None)
+        bundle = _load(folder, manifest, device, dtype)
+    pieces = len(bundle.tokenizer)
+    if pieces != manifest.pieces:
+        raise BundleError(f"{folder}: {TOKENIZER} has {pieces} pieces, the manifest says {manifest.pieces}")
+    for task in manifest.tasks:
+        if not bundle.tokenizer.knows(task):
+            raise BundleError(f"{folder}: {TOKENIZER} has no tag for the task {task}")
+    return bundle
+
+
+def _load(folder: Path, manifest: Manifest, device: torch.device, dtype: DType | None) -> Bundle:
+    contents = _read_used(folder, manifest)
     try:
         tokenizer = Tokenizer(contents[TOKENIZER])
     except TokenizerError as error:
@@ -185,12 +233,16 @@ def load_bundle(
         search, dtype = _load_network(contents[NETWORK], tokenizer, device, dtype)
     except RuntimeError as error:
         raise BundleError(f"{folder}: {NETWORK} cannot be loaded: {str(error).splitlines()[0]}") from error
-    if len(tokenizer) != manifest.pieces:
-        raise BundleError(f"{folder}: {TOKENIZER} has {len(tokenizer)} pieces, the manifest says {manifest.pieces}")
-    for task in manifest.tasks:
-        if not tokenizer.knows(task):
-            raise BundleError(f"{folder}: {TOKENIZER} has no tag for the task {task}")
     return Bundle(manifest, tokenizer, search, dtype)
+
+
+def _read_used(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Return the files that are used, which are what the manifest says."""
+    contents = {name: _read(folder, name) for name in USED}
+    for name, content in contents.items():
+        if checksum(content) != manifest.files[name]:
+            raise BundleError(f"{folder}: {name} is not the file that was exported: its checksum differs")
+    return contents
 
 
 def _kind(manifest: Manifest) -> object:

@@ -65,7 +65,8 @@ class Batch:
         """
         lengths = [len(sentence.source) for sentence in sentences]
         source = pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE).to(self._device)
-        memory, state = self._step.network.encode(source, torch.tensor(lengths, device=self._device))
+        with torchscript.as_written(self._device):
+            memory, state = self._step.network.encode(source, torch.tensor(lengths, device=self._device))
         if not self._slots:  # whatever was grown for those before is given back
             self._pool, self._state, self._rows = MemoryPool(), None, NO_ROWS
         held = 0 if self._state is None else self._state.size(0)
@@ -105,16 +106,17 @@ class Batch:
         limits = self._limits = self._limits or Limits.of(self._slots)
         count = limits.most_room
         layer = Layer(rows.pieces, rows.parents(), rows.totals, None)
-        if limits.constrained or limits.are_guarded:
-            log_probabilities, self._state, weights = self._step.advance(given, state, *self._pool.views(), width)
-            self._trellis.push(layer)
-            self._guard(log_probabilities)
-            values, pieces = self._step.candidates(log_probabilities, count)
-            if limits.constrained:
-                values, pieces = self._with_wanted(values, pieces, log_probabilities)
-        else:
-            values, pieces, self._state, weights = self._step(given, state, *self._pool.views(), width, count)
-            self._trellis.push(layer)
+        with torchscript.as_written(self._device):
+            if limits.constrained or limits.are_guarded:
+                log_probabilities, self._state, weights = self._step.advance(given, state, *self._pool.views(), width)
+                self._trellis.push(layer)
+                self._guard(log_probabilities)
+                values, pieces = self._step.candidates(log_probabilities, count)
+                if limits.constrained:
+                    values, pieces = self._with_wanted(values, pieces, log_probabilities)
+            else:
+                values, pieces, self._state, weights = self._step(given, state, *self._pool.views(), width, count)
+                self._trellis.push(layer)
         if limits.want_weights:
             self._trellis.attach(weights)
         found, found_pieces = self._download(values, pieces)

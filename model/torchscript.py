@@ -9,7 +9,7 @@ import copy
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import cast
 
 import torch
@@ -19,7 +19,7 @@ from model.config import DType, StoredIn
 from model.ensemble import Ensemble
 from model.int8 import release
 from model.network import Seq2Seq
-from model.step import Step
+from model.step import Scripted, Step
 
 # forward is exported by itself; the methods that a search and a loader call have to be marked.
 for kind in (Seq2Seq, Ensemble):
@@ -36,6 +36,20 @@ def without_deprecation_warnings() -> Iterator[None]:
             "ignore", message=r"torch\.quantize_per_tensor, .* are deprecated", category=UserWarning
         )
         yield
+
+
+with without_deprecation_warnings():
+    torch.jit.interface(Scripted)
+
+
+def as_written(device: torch.device) -> AbstractContextManager[None]:
+    """On a CPU, run scripts in the block as they are written, in this thread.
+
+    There TorchScript's optimizer fuses nothing: it took 1.4 s of a bundle's start to make the steps no faster.
+    """
+    if device.type != "cpu":
+        return nullcontext()
+    return torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
 
 
 MATRICES = "matrices.pt"
@@ -87,7 +101,7 @@ def _archived(module: torch.jit.ScriptModule, matrices: dict[str, tuple[Tensor, 
 
 
 def compiled(step: Step) -> Step:
-    """Compile what a search does with a network that is scripted itself."""
+    """Compile what a search does with a network that is scripted itself, or find what was compiled for another."""
     with without_deprecation_warnings():
         return cast(Step, torch.jit.script(step))
 
@@ -103,7 +117,7 @@ def load(archive: bytes, device: torch.device, dtype: DType = "float32") -> torc
             return module.to(getattr(torch, dtype))  # type: ignore[no-any-return]
         module.to(torch.float32)
         torch.backends.quantized.engine = "fbgemm"  # the only one that takes a fixed grid and gives float32
-        with torch.no_grad():
+        with torch.no_grad(), as_written(device):
             module.quantize()
     return module  # type: ignore[no-any-return]
 

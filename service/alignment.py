@@ -100,8 +100,7 @@ def align(
     the alignment is of both texts with the spans in the place of their stand-ins. ``links``
     are those of each sentence.
     """
-    letter = "y"  # which no gap holds, of boxes that are ticked an x
-    gaps = document.join([letter] * len(sentences), language).split(letter)
+    gaps = document.gaps_around(sentences, language)
     source = _Side(protected)
     target = _Side(protected)
     alignment = Alignment([], [], [])
@@ -141,14 +140,13 @@ class _Side:
 
 def _align_gap(source: _Stretch, target: _Stretch, alignment: Alignment) -> None:
     core = target.text.strip()
-    if not core:
-        return
-    unit = len(alignment.units)
-    at, at_target = source.text.index(core), target.text.index(core)
-    start, end = source.range(at, at + len(core))
-    alignment.units.append(target.range(at_target, at_target + len(core)))
-    alignment.segments.append(Segment(start, unit, np.array([start, end]), np.array([[0.0, 1.0]])))
-    alignment.anchors.append(Anchor(start, end, unit))
+    shift = source.text.index(core) - target.text.index(core)
+    for start, end in find_units(target.text, set()):
+        unit = len(alignment.units)
+        place, after = source.range(start + shift, end + shift)
+        alignment.units.append(target.range(start, end))
+        alignment.segments.append(Segment(place, unit, np.array([place, after]), np.array([[0.0, 1.0]])))
+        alignment.anchors.append(Anchor(place, after, unit))
 
 
 def _align_sentence(source: _Stretch, target: _Stretch, links: Links, alignment: Alignment) -> None:

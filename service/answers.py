@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from model.config import Task
+from model.hypothesis import Hypothesis
 from model.tokenizer import END
 from service.catalogue import Catalogue
 from service.chinese import in_script
 from service.detection import Detection
+from service.preparation import Outcome
 from service.run import Answer
 from service.schemas import (
     AUTO,
     DetectedLanguage,
+    RankedOutput,
     SentenceDetails,
     SummarizeRequest,
     SummarizeResponse,
@@ -91,17 +94,24 @@ def _details(body: TextRequest, task: Sequence[Task], answer: Answer, catalogue:
     def written(pieces: Sequence[int], spans: Mapping[str, str]) -> list[str]:
         return [spans.get(piece, piece) for piece in tokenizer.pieces(pieces)]
 
-    return [
-        SentenceDetails(
-            source=written(source, spans),
-            target=written([*hypothesis.pieces, END], spans),
+    def details(source: Sequence[int], hypothesis: Hypothesis, outcome: Outcome) -> SentenceDetails:
+        texts = outcome.target_texts
+        ranked = zip(texts, outcome.outputs, strict=True)
+        return SentenceDetails(
+            source_text=outcome.source_text,
+            target_text=texts[0],
+            source=written(source, outcome.spans),
+            target=written([*hypothesis.pieces, END], outcome.spans),
             score=hypothesis.score,
             log_probabilities=list(hypothesis.log_probabilities) if body.scores else None,
             # HTML wants attention for itself, too.
             attention=list(map(list, hypothesis.attention)) if body.attention and hypothesis.attention else None,
+            hypotheses=[RankedOutput(text=text, score=output.hypothesis.score) for text, output in ranked]
+            if body.alternatives
+            else None,
         )
-        for source, hypothesis, spans in zip(answer.sources, answer.hypotheses, answer.spans, strict=True)
-    ]
+
+    return list(map(details, answer.sources, answer.hypotheses, answer.outcomes))
 
 
 def shaped_as(body: TextsRequest, values: list[Any]) -> Any:

@@ -13,6 +13,7 @@ from service.errors import install_error_handlers
 from service.file_routes import TRANSLATE_FILE, files
 from service.metrics import Metrics
 from service.middleware import BodyLimit, HeadAsGet, Observe
+from service.pages import STATIC, PageHeaders, add_docs, add_page
 from service.routes import router
 from service.settings import Settings
 from service.state import ServiceState
@@ -28,17 +29,21 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(state.load())
-        watching = asyncio.create_task(state.downloads.watch())
+        watching = [asyncio.create_task(watch()) for watch in (state.downloads.watch, state.watch)]
         yield
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         await loading
         state.downloads.close()
+        await state.access.close()
         await asyncio.to_thread(state.engine.close)
         if tracing:
             await asyncio.to_thread(tracing.close)
 
     app = FastAPIOffline(
+        docs_url=None,
         redoc_url=None,
+        static_url=STATIC,
         title="Dragoman",
         version=version("dragoman"),
         description="Translates and summarizes with LSTM + attention networks; LibreTranslate's protocol.",
@@ -51,11 +56,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(files)
     app.include_router(router)
     install_error_handlers(app)
+    add_page(app)
+    add_docs(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path={TRANSLATE_FILE: settings.max_file_bytes})
-    # Any page may ask, as LibreTranslate's, and see why a body was refused; no cookie says who asks.
+    # By default any page may ask, as LibreTranslate's, and see why a body was refused; no cookie says who asks.
+    origins = [origin.strip() for origin in settings.cors_origins.split(",")]
     app.add_middleware(
-        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["X-Request-ID"]
+        CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["X-Request-ID"]
     )
+    app.add_middleware(PageHeaders)
     # So far out that it sees the status of every answer, of refused bodies too.
     app.add_middleware(Observe, state=state)
     app.add_middleware(HeadAsGet)

@@ -1,4 +1,7 @@
-"""The bundles of a folder: which are served, and why the others are not."""
+"""The bundles of a folder: which are served, and why the others are not.
+
+Bundles are code, and the folder is what the operator trusts: a link that leads out of it is not followed.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -7,10 +10,11 @@ from typing import NamedTuple
 
 import torch
 
-from model.bundle import MANIFEST, Bundle, BundleError, load_bundle
+from model.bundle import MANIFEST, SIGNATURE, USED, Bundle, BundleError, load_bundle
 from model.config import DType, Task
+from model.signature import Keys
 from service.chinese import served_as
-from service.settings import Settings, choose_device, choose_dtype, share_cores
+from service.settings import STARTERS, Settings, choose_device, choose_dtype, read_keys, share_cores
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +26,8 @@ PIVOT = "en"
 class Entry(NamedTuple):
     """A folder in which a bundle was looked for, with the bundle or what was wrong with it.
 
-    Clients read the error, so it names the folder without its path; the log has that.
+    With both, the bundle is the one that was there before. Clients read the error, so it names the folder without its
+    path; the log has that.
     """
 
     folder: str
@@ -48,23 +53,77 @@ class Catalogue(NamedTuple):
         """Say whether there is a way from one language to another, as there is from each to itself."""
         return served_as(source) == served_as(target) or bool(self.route(source, target))
 
+    @property
+    def bundles(self) -> list[Bundle]:
+        """Those that are loaded."""
+        return [entry.bundle for entry in self.entries if entry.bundle]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many are ready, are outdated because the new one failed, and failed."""
+        states = [(entry.bundle is not None, entry.error is not None) for entry in self.entries]
+        return {
+            "ready": states.count((True, False)),
+            "outdated": states.count((True, True)),
+            "failed": states.count((False, True)),
+        }
+
+
+NOTHING = Catalogue([], {})
+
 
 def whole(route: Sequence[Task]) -> Task | None:
     """Return what the tasks of a route do together; None when there are none."""
     return route[-1].model_copy(update={"source": route[0].source}) if route else None
 
 
-def load_catalogue(settings: Settings) -> Catalogue:
-    """Load, verify and warm every bundle of the folder; of two that do the same task the first by name serves it."""
-    folder, device, dtype = settings.models, choose_device(settings), choose_dtype(settings)
+class Changes(NamedTuple):
+    """What became of the folders of bundles: their names, and of those that failed the reason."""
+
+    loaded: list[str]
+    kept: list[str]
+    removed: list[str]
+    failed: dict[str, str]
+
+
+def compare(before: Catalogue, after: Catalogue) -> Changes:
+    """Return what changed from one catalogue to the next."""
+    known = {entry.folder: entry for entry in before.entries}
+    sound = [entry for entry in after.entries if not entry.error]
+    kept = [entry.folder for entry in sound if entry.folder in known and known[entry.folder].bundle == entry.bundle]
+    return Changes(
+        loaded=[entry.folder for entry in sound if entry.folder not in kept],
+        kept=kept,
+        removed=[folder for folder in known if folder not in {entry.folder for entry in after.entries}],
+        failed={entry.folder: entry.error for entry in after.entries if entry.error},
+    )
+
+
+def load_catalogue(settings: Settings, before: Catalogue = NOTHING) -> Catalogue:
+    """Load, verify and warm every bundle of the folder; of two that do the same task the first by name serves it.
+
+    What was loaded ``before`` and did not change is taken from there, and so is what cannot be replaced because the new
+    one is broken. SettingsError when the keys cannot be read; BundleError when the folder was there before and is not
+    any more.
+    """
+    folder, keys = settings.models, read_keys(settings)
     torch.set_num_threads(share_cores(settings).for_each)  # as when serving, so that a trial of types is a fair one
     if not folder.is_dir():
+        if before.entries:  # as when a disk is lost: what is served goes on
+            raise BundleError(f"{folder}: there is no such folder")
         logger.error("%s: there is no such folder", folder)
         return Catalogue([Entry(folder.name, None, f"{folder.name}: there is no such folder")], {})
+    loader = _Loader(choose_device(settings), choose_dtype(settings), keys)
+    known = {entry.folder: entry.bundle for entry in before.entries}
     entries: list[Entry] = []
-    for child in bundle_folders(folder):
-        loaded = [entry.bundle for entry in entries if entry.bundle]
-        entries.append(_load(child, device, dtype, loaded))
+    for child in _with_starters(bundle_folders(folder)) if settings.starters else bundle_folders(folder):
+        loaded = [*before.bundles, *(entry.bundle for entry in entries if entry.bundle)]
+        bundle, error = loader.load(child, loaded)
+        entries.append(Entry(child.name, bundle or known.get(child.name), error))
+    return Catalogue(entries, _serving(folder, entries))
+
+
+def _serving(folder: Path, entries: Sequence[Entry]) -> dict[Task, Bundle]:
     serving: dict[Task, Bundle] = {}
     for entry in entries:
         for task in entry.bundle.manifest.tasks if entry.bundle else []:
@@ -76,7 +135,7 @@ def load_catalogue(settings: Settings) -> Catalogue:
     if not serving:
         reasons = [entry.error for entry in entries if entry.error] or ["it holds no folder of a bundle"]
         logger.warning("no bundle is served from %s: %s", folder, "; ".join(reasons))
-    return Catalogue(entries, serving)
+    return serving
 
 
 def bundle_folders(models: Path) -> list[Path]:
@@ -84,18 +143,58 @@ def bundle_folders(models: Path) -> list[Path]:
     return [child for child in sorted(models.iterdir()) if child.is_dir() and not child.name.startswith(".")]
 
 
-def _load(folder: Path, device: torch.device, dtype: DType | None, loaded: Sequence[Bundle]) -> Entry:
-    try:
-        bundle = load_bundle(folder, device, dtype, loaded=loaded)
-        warm_up(bundle)
-    except BundleError as error:
-        logger.error("%s", error)
-        return Entry(folder.name, None, str(error).replace(str(folder), folder.name))
-    except Exception as error:  # a TorchScript archive can fail in any way when it first runs
-        logger.exception("%s: %s failed its warm-up", folder, MANIFEST)
-        return Entry(folder.name, None, f"{folder.name}: failed its warm-up: {type(error).__name__}")
-    logger.info("loaded %s %s in %s from %s", bundle.manifest.name, bundle.manifest.version, bundle.dtype, folder)
-    return Entry(folder.name, bundle, None)
+def _with_starters(own: Sequence[Path]) -> list[Path]:
+    """Return folders and those of the starters, last, so that a starter does what no other bundle does."""
+    names = {folder.name for folder in own}
+    return [*own, *(folder for folder in bundle_folders(STARTERS) if folder.name not in names)]
+
+
+Stamps = dict[Path, tuple[int, int, int]]
+
+
+def stamps(models: Path) -> Stamps:
+    """Return time, size and number of the files that are loaded, by which a change is noticed without reading them."""
+    found = {}
+    for folder in bundle_folders(models) if models.is_dir() else []:
+        for path in (folder, *(folder / name for name in (MANIFEST, SIGNATURE, *USED))):
+            try:
+                stat = path.stat()
+            except OSError:  # it is not there, or not any more
+                continue
+            found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return found
+
+
+class _Loader(NamedTuple):
+    """How bundles are loaded."""
+
+    device: torch.device
+    dtype: DType | None
+    keys: Keys | None
+
+    def load(self, folder: Path, loaded: Sequence[Bundle]) -> tuple[Bundle | None, str | None]:
+        """Return the folder's bundle, warm, or else what is wrong with it."""
+        try:
+            _stay_inside(folder)
+            bundle = load_bundle(folder, self.device, self.dtype, loaded=loaded, keys=self.keys)
+            if all(bundle.search is not other.search for other in loaded):
+                warm_up(bundle)
+                name, version = bundle.manifest.name, bundle.manifest.version
+                logger.info("loaded %s %s in %s from %s", name, version, bundle.dtype, folder)
+        except BundleError as error:
+            logger.error("%s", error)
+            return None, str(error).replace(str(folder), folder.name)
+        except Exception as error:  # a TorchScript archive can fail in any way when it first runs
+            logger.exception("%s: %s failed its warm-up", folder, MANIFEST)
+            return None, f"{folder.name}: failed its warm-up: {type(error).__name__}"
+        return bundle, None
+
+
+def _stay_inside(folder: Path) -> None:
+    models = folder.parent.resolve()
+    for path in (folder, *(folder / name for name in (MANIFEST, SIGNATURE, *USED))):
+        if not path.resolve().is_relative_to(models):
+            raise BundleError(f"{path}: is a link that leads out of the folder of bundles")
 
 
 def warm_up(bundle: Bundle) -> None:

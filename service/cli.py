@@ -1,4 +1,7 @@
-"""The command line: ``dragoman serve | translate | train | evaluate | export | average | distil | tune | bench``."""
+"""The command line.
+
+``dragoman serve | keys | translate | train | evaluate | export | sign | average | distil | tune | bench``.
+"""
 
 import json
 import os
@@ -13,9 +16,10 @@ import torch
 import typer
 
 from model.atomic import write_atomically
-from model.bundle import load_manifest, write_description
+from model.bundle import load_manifest, sign_bundle, write_description
 from service.bench.cli import app as bench
 from service.catalogue import load_catalogue
+from service.cli_keys import keys
 from service.cli_training import app as training
 from service.console import Models, console, one_sentence_errors, parse_task, print_table, progress_bar
 from service.errors import InvalidRequest
@@ -24,6 +28,7 @@ from service.settings import load_settings, share_cores
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
+app.add_typer(keys, name="keys")
 app.add_typer(training)
 
 
@@ -142,6 +147,16 @@ def evaluate(
         values = [value for one in evaluations for value in one.score.values.values()]
         for signature in dict.fromkeys(value for value in values if isinstance(value, str)):
             sys.stdout.write(f"{signature}\n")
+
+
+@app.command()
+def sign(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle")],
+    key: Annotated[Path, typer.Option(help="Private key, as openssl genpkey -algorithm ed25519 writes it")],
+) -> None:
+    """Sign a bundle, so that services with the public key in their DRAGOMAN_BUNDLE_KEYS load it."""
+    with one_sentence_errors():
+        sign_bundle(bundle, key)
 
 
 if __name__ == "__main__":

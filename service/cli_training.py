@@ -26,7 +26,7 @@ from service.distil import Distillation
 from service.distil import distil as distil_file
 from service.errors import InvalidRequest
 from service.offline import open_translator
-from service.settings import SettingsError, choose_device, choose_dtype, load_settings, share_cores
+from service.settings import SettingsError, choose_device, choose_dtype, load_settings, read_keys, share_cores
 from service.signals import STOPPED, on_stop
 
 app = typer.Typer()
@@ -205,7 +205,7 @@ def distil(
         if out.suffix in {".xz", ".gz"}:
             raise InvalidRequest(f"{out}: is written line by line; compress it when it is done")
         torch.set_num_threads(share_cores(settings).for_each)
-        loaded = load_bundle(bundle, choose_device(settings), choose_dtype(settings))
+        loaded = load_bundle(bundle, choose_device(settings), choose_dtype(settings), keys=read_keys(settings))
         chosen = _choose_task(loaded, task)
         decoding = loaded.manifest.decoding.model_copy(
             update={"n_best": 1, "beam_size": beam_size or loaded.manifest.decoding.beam_size}

@@ -18,6 +18,7 @@ from model.config import Task
 from model.data import DataError
 from model.export import ExportError
 from model.recipe import RecipeError
+from model.signature import KeyFileError
 from model.tokenizer import TokenizerError
 from service.bench.errors import BenchError
 from service.errors import InvalidRequest, ServiceError
@@ -29,6 +30,7 @@ FORESEEN = (
     CheckpointError,
     DataError,
     ExportError,
+    KeyFileError,
     OSError,
     RecipeError,
     ServiceError,

@@ -173,6 +173,7 @@ class Engine:
             lanes.advance(turn)
             self.metrics.engine_cpu_seconds.inc(time.thread_time() - before)
             self._sentence_seconds[index] = lanes.sentence_seconds
+            del turn  # or a bundle that is served no more would be held until the thread has other work
 
     def _next(self, index: int, lanes: Lanes) -> Turn | None:
         """Return the thread's next step, having waited for work if there is none; None when all is done."""

@@ -26,6 +26,12 @@ class InvalidRequest(ServiceError):
     status = 400
 
 
+class Forbidden(ServiceError):
+    """The API key is not known, or not for this."""
+
+    status = 403
+
+
 class NotFound(ServiceError):
     """What was asked for is not there."""
 
@@ -36,6 +42,28 @@ class BodyTooLarge(ServiceError):
     """The body is larger than the service reads."""
 
     status = 413
+
+
+class BodyTooSlow(ServiceError):
+    """The body took too long to come in."""
+
+    status = 408
+
+
+class EncodedBody(ServiceError):
+    """The body is compressed, which the service does not undo: what it would be is not limited by what it is."""
+
+    status = 415
+
+
+class TooManyRequests(ServiceError):
+    """The client has asked as often as it may."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NotReady(ServiceError):
@@ -56,6 +84,10 @@ class DeadlineExceeded(ServiceError):
     """The time that the request or the service allows has passed; the work was given up."""
 
     status = 504
+
+
+class ReloadFailed(ServiceError):
+    """The bundles could not be looked at; what was served is served still."""
 
 
 class DecodingFailed(ServiceError):

@@ -18,7 +18,7 @@ from model.words import words
 from service.catalogue import Catalogue, Entry
 from service.offline import chunks, run_in_bulk
 from service.run import Answer
-from service.settings import Settings, choose_device, choose_dtype
+from service.settings import Settings, choose_device, choose_dtype, read_keys
 from service.translator import Translator
 
 
@@ -86,7 +86,7 @@ class Run(NamedTuple):
 
 def load_alone(folder: Path, settings: Settings) -> Catalogue:
     """Load one bundle, to serve all of its tasks."""
-    bundle = load_bundle(folder, choose_device(settings), choose_dtype(settings))
+    bundle = load_bundle(folder, choose_device(settings), choose_dtype(settings), keys=read_keys(settings))
     return Catalogue([Entry(folder.name, bundle, None)], dict.fromkeys(bundle.manifest.tasks, bundle))
 
 
@@ -142,9 +142,14 @@ def run_test(translator: Translator, test: EvaluationSet) -> Run:
     return Run(
         f"{manifest.name} {manifest.version}",
         bundle.dtype,
-        [answer.texts[0] for answer in answers],
+        ["" if _says_nothing(answer) else answer.texts[0] for answer in answers],
         [_is_cut(answer, manifest.decoding) for answer in answers],
     )
+
+
+def _says_nothing(answer: Answer) -> bool:
+    # The source stands in its place in the answer, which is kinder to readers than to a score.
+    return bool(answer.hypotheses) and not any(hypothesis.pieces for hypothesis in answer.hypotheses)
 
 
 def _is_cut(answer: Answer, decoding: DecodingConfig) -> bool:

@@ -17,9 +17,10 @@ from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
 from service.codes import with_codes_of
 from service.detection import MAX_CHARACTERS
-from service.errors import InvalidRequest, NotFound, describe_invalid_fields
+from service.errors import InvalidRequest, NotFound, Overloaded, describe_invalid_fields
 from service.files import open_file, translate_file
 from service.formats.opened import FileJob, Format, Opened
+from service.keys import KeyScope
 from service.languages import is_spaceless
 from service.requests import unless_client_leaves
 from service.routes import get_state
@@ -30,6 +31,8 @@ from service.translator import Options, aside
 TRANSLATE_FILE = "/translate_file"
 UNPACKED = 5
 """Times of what a file may be, when it is unpacked."""
+MAX_FILES = 16
+"""That may be coming in, waiting or being translated, each of which takes memory."""
 TEXT_SUFFIXES = {".txt", ".md", ".html", ".srt"}
 
 files = APIRouter(route_class=DirectRoute)
@@ -58,16 +61,34 @@ async def post_file(request: Request) -> Response:
     """Translate a file; all of it but its text stays as it is."""
     state = await get_state(request)
     state.translator  # noqa: B018 – NotReady before a file is read
-    content, name, fields = await _read_form(request)
+    await state.access.admit(request, KeyScope.TRANSLATE)
+    if state.files_in_progress >= MAX_FILES:
+        raise Overloaded(f"Too busy: {MAX_FILES} files are being translated")
+    state.files_in_progress += 1
+    try:
+        content, name, fields = await _read_form(request)
+        await state.access.admit_by_body(request, KeyScope.TRANSLATE, fields.api_key)
+        kept_as = await _translate_and_keep(request, content, PurePath(name), fields)
+    finally:
+        state.files_in_progress -= 1
+    url = f"{str(request.base_url).rstrip('/')}/download_file/{quote(kept_as)}"
+    return Response(FileResponse(translatedFileUrl=url).model_dump_json(), media_type="application/json")
+
+
+async def _translate_and_keep(request: Request, content: bytes, name: PurePath, fields: FileRequest) -> str:
+    """Translate a file; return the name under which it can be had."""
+    state = await get_state(request)
     fields = with_codes_of(state.languages, fields)
-    suffix = PurePath(name).suffix.lower()
+    suffix = name.suffix.lower()
     if suffix in TEXT_SUFFIXES and len(content) > 4 * state.settings.file_char_limit:
         raise InvalidRequest(f"Invalid file: its text exceeds the limit of {state.settings.file_char_limit} characters")
 
-    translated = await unless_client_leaves(request, _translate_file(content, suffix, fields, request))
-    kept_as = await aside(len(translated), lambda: state.downloads.add(translated, PurePath(name).stem, suffix))
-    url = f"{str(request.base_url).rstrip('/')}/download_file/{quote(kept_as)}"
-    return Response(FileResponse(translatedFileUrl=url).model_dump_json(), media_type="application/json")
+    async def work() -> bytes:
+        async with state.file_turns:
+            return await _translate_file(content, suffix, fields, request)
+
+    translated = await unless_client_leaves(request, work())
+    return await aside(len(translated), lambda: state.downloads.add(translated, name.stem, suffix))
 
 
 async def _translate_file(content: bytes, suffix: str, fields: FileRequest, request: Request) -> bytes:

@@ -61,7 +61,7 @@ class Metrics:
         )
         self.characters = Counter(
             "dragoman_characters",
-            "Characters of texts that were translated or summarized, by task; what goes through English counts for both of its tasks",
+            "Characters translated or summarized, by task; through English, for both of its tasks",
             ["task"],
             registry=self.registry,
         )
@@ -143,8 +143,14 @@ class Metrics:
         )
         self.bundles = Gauge(
             "dragoman_bundles",
-            "Bundles found in the folder, by state: ready, or failed to load",
+            "Bundles found in the folder, by state: ready, outdated because the new one failed to load, or failed",
             ["state"],
+            registry=self.registry,
+        )
+        self.reloads = Counter(
+            "dragoman_reloads",
+            "Times that the folder was loaded, by outcome: done, or failed as a whole",
+            ["outcome"],
             registry=self.registry,
         )
         self.bundle_info = Gauge(

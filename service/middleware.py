@@ -8,8 +8,18 @@ from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import CLIENT_CLOSED_REQUEST, BodyTooLarge, NotReady, Overloaded, ServiceError, error_response
+from service.errors import (
+    CLIENT_CLOSED_REQUEST,
+    BodyTooLarge,
+    BodyTooSlow,
+    EncodedBody,
+    NotReady,
+    Overloaded,
+    ServiceError,
+    error_response,
+)
 from service.logs import new_request_id, request_id
+from service.protocol import TOO_SLOW
 from service.state import ServiceState
 
 access = logging.getLogger("service.access")
@@ -19,9 +29,9 @@ WATCHERS = ("/health", "/metrics")
 
 
 class BodyLimit:
-    """Refuse bodies over ``max_bytes``, or what is said ``of_path``.
+    """Refuse bodies over ``max_bytes``, or what is said ``of_path``, those that are compressed, and those too slow.
 
-    By their announced length where there is one, and as they come in anyway.
+    By their announced length where there is one, and as they come in anyway. How long they take, the connection knows.
 
     Starlette's RequestBodyLimitMiddleware would answer in plain text where a route does not read the body.
     """
@@ -37,7 +47,13 @@ class BodyLimit:
             return
         max_bytes = self.of_path.get(scope["path"], self.max_bytes)
         message = f"Invalid request: body exceeds the limit of {max_bytes} bytes"
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+        if encoding.lower() != "identity":
+            refusal = f"Invalid request: a body in Content-Encoding {encoding[:20]} is not supported"
+            await error_response(EncodedBody.status, refusal)(scope, receive, send)
+            return
+        announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > max_bytes:
             await error_response(BodyTooLarge.status, message)(scope, receive, send)
             return
@@ -46,6 +62,8 @@ class BodyLimit:
         async def limited() -> Message:
             nonlocal received
             part = await receive()
+            if TOO_SLOW in scope.get("state", ()):
+                raise BodyTooSlow("Invalid request: the body took too long to come in")
             received += len(part.get("body", b""))
             if received > max_bytes:
                 raise BodyTooLarge(message)

@@ -8,19 +8,23 @@ paragraph, no line has room for the first word of the next.
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from service.languages import is_spaceless
+from service.spans import span_ranges
+from service.text import COLUMNS, LABEL, UNSPACED
 
 MIN_WIDTH, MIN_WIDTH_WITHOUT_SPACES = 40, 20
 """Nobody wraps at less; labels that are as long as this are rare."""
 
 _START = re.compile(
-    r"(?P<quote>(?:[ \t]*>)*[ \t]*)"  # as mail quotes
-    r"(?P<bullet>(?:[-*+•·‣–—]|\d{1,3}[.)]|[a-zA-Z][.)])[ \t]+)?"
+    r"(?P<quote>(?:\s*>)*\s*)"  # as mail quotes
+    r"(?P<bullet>(?:[-*+•·‣–—]|\d{1,3}[.)]|[a-zA-Z][.)])\s+)?"
 )
 _ENDS_A_SENTENCE = re.compile(r"[.!?…:;。！？：；][\"'»“”’)\]」』]*$")
+_FIELD = re.compile(r":\w[\w .-]*:\s")
+"""Of reST: ``:param x: ``."""
 _SPACE = re.compile(r"\s+")
 _BREAK_WITHOUT_SPACES = re.compile(r"(?<=[^\sA-Za-z0-9(（「『《“])(?=[^\s，。！？；：、）」』》”,.!?;:)])|\s+")
 
@@ -79,25 +83,42 @@ def unwrap(text: str, language: str) -> Unwrapped:
     return Unwrapped("".join(joined), wraps)
 
 
+def as_lines(text: str) -> Unwrapped:
+    """Return a text none of whose lines was wrapped."""
+    return Unwrapped(text, [None] * len(text.splitlines()))
+
+
 def _line(raw: str) -> Line:
-    start = _START.match(raw)
+    (content,) = raw.splitlines()
+    start = _START.match(content)
     assert start  # it matches the empty text, too
-    core = raw.splitlines()[0][start.end() :].rstrip()
+    core = content[start.end() :].rstrip()
     return Line(start["quote"], start["bullet"] or "", core, raw[start.end() + len(core) :])
 
 
 def _end_of_paragraph(lines: Sequence[Line], start: int) -> int:
     """Return where the lines end that could be one paragraph: the first may be indented otherwise than the rest."""
     stop = start + 1
-    if not lines[start].core:
+    if _stands_alone(lines[start].core):
         return stop
-    while stop < len(lines) and lines[stop].core and not lines[stop].bullet:
+    while stop < len(lines) and not _stands_alone(lines[stop].core) and not _begins(lines[stop]):
         if lines[stop].quote.count(">") != lines[start].quote.count(">"):
             break
         if stop > start + 1 and lines[stop].quote != lines[stop - 1].quote:
             break
         stop += 1
     return stop
+
+
+def _stands_alone(core: str) -> bool:
+    """Say whether a line is of no paragraph: blank, a rule such as that below a heading, or a row of a table."""
+    return not any(map(str.isalnum, core)) or core.startswith("|") or bool(COLUMNS.search(core))
+
+
+def _begins(line: Line) -> bool:
+    """Say whether a paragraph begins with a line, whatever is before."""
+    is_labelled = line.core[0].isupper() and LABEL.match(line.core)
+    return bool(line.bullet or is_labelled or _FIELD.match(line.core))
 
 
 def is_wrapped(lines: Sequence[Line], language: str) -> bool:
@@ -118,26 +139,45 @@ def is_wrapped(lines: Sequence[Line], language: str) -> bool:
 
 def _joined(lines: Sequence[Line], language: str) -> str:
     first, last = lines[0], lines[-1]
-    space = "" if is_spaceless(language) else " "
-    return first.quote + first.bullet + space.join(line.core for line in lines) + last.end
+    parts = [first.core, *(_space(*pair, language) + pair[1].core for pair in pairwise(lines))]
+    return first.quote + first.bullet + "".join(parts) + last.end
+
+
+def _space(line: Line, following: Line, language: str) -> str:
+    """Return what stands between two lines when they are one."""
+    return "" if is_spaceless(language) and UNSPACED.search(line.core[-1] + following.core[0]) else " "
 
 
 def _wrap_of(lines: Sequence[Line], language: str) -> Wrap:
-    space = 0 if is_spaceless(language) else 1
     first, *others = lines
     return Wrap(
         # What stands before the first line is in the text, as a bullet may be translated.
         before=["", *(line.quote for line in others)],
         ends=[line.end for line in lines],
-        lengths=[len(first.quote + first.bullet + first.core), *(space + len(line.core) for line in others)],
+        lengths=[
+            len(first.quote + first.bullet + first.core),
+            *(len(_space(*pair, language) + pair[1].core) for pair in pairwise(lines)),
+        ],
     )
+
+
+def _breaks(text: str, language: str) -> list[tuple[int, int]]:
+    """Return where a text may be broken: between its words, of which a span is one."""
+    pattern = _BREAK_WITHOUT_SPACES if is_spaceless(language) else _SPACE
+    spans = span_ranges(text)
+
+    def is_within_span(place: int) -> bool:
+        before = bisect_left(spans, (place,)) - 1
+        return before >= 0 and place < spans[before][1]
+
+    places = (found.span() for found in pattern.finditer(text) if found.start() > 0)
+    return [place for place in places if not is_within_span(place[0])]
 
 
 def wrap(line: str, how: Wrap, language: str) -> str:
     """Break a line where its lines were, in proportion; only between words."""
     text = line.removesuffix(how.ends[-1])
-    pattern = _BREAK_WITHOUT_SPACES if is_spaceless(language) else _SPACE
-    breaks = [found.span() for found in pattern.finditer(text.rstrip()) if found.start() > 0]
+    breaks = _breaks(text.rstrip(), language)
     total = sum(how.lengths)
     chosen: list[tuple[int, int]] = []
     first = 0

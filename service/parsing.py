@@ -2,22 +2,25 @@
 
 import html
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from model.config import Task
 from model.tokenizer import Tokenizer
 from service.blocks import STAND_INS, Page, split_html
 from service.formats.opened import Format
-from service.paragraphs import Unwrapped, unwrap
+from service.paragraphs import Unwrapped, as_lines, unwrap
 from service.placement import write_translation
 from service.preparation import Written
+
+TextFormat = Format | Literal["lines"]
+"""Of ``lines``, none was wrapped."""
 
 
 class Words(NamedTuple):
     """A text to summarize, of which nothing but what a reader sees matters."""
 
     texts: Sequence[str]
-    text_format: Format
+    text_format: TextFormat
 
     @property
     def wants_attention(self) -> bool:
@@ -87,7 +90,7 @@ class Html(NamedTuple):
 Parsed = Words | PlainText | Html
 
 
-def parse(text: str, text_format: Format, task: Task, tokenizer: Tokenizer) -> Parsed:
+def parse(text: str, text_format: TextFormat, task: Task, tokenizer: Tokenizer) -> Parsed:
     """Read a text for a task of a network with this tokenizer."""
     is_html = text_format == "html"
     if task.kind == "summarize":
@@ -95,4 +98,4 @@ def parse(text: str, text_format: Format, task: Task, tokenizer: Tokenizer) -> P
         return Words([seen], text_format)
     if is_html:
         return Html(split_html(text, STAND_INS if tokenizer.masks else ()))
-    return PlainText(unwrap(text, task.source))
+    return PlainText(as_lines(text) if text_format == "lines" else unwrap(text, task.source))

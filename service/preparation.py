@@ -22,6 +22,8 @@ from service.text import Document, in_parts, pack, read_sentences, split_text
 class Sentence(NamedTuple):
     """A sentence on its way."""
 
+    core: str
+    """With stand-ins."""
     normalized: Normalized | None
     """None of what is summarized, which is read as it is."""
     masked: Masked
@@ -29,7 +31,12 @@ class Sentence(NamedTuple):
     """What the network reads, framed."""
 
     def restore(self, output: str, target: str) -> str:
-        """Return an output of the network, in the language ``target``, with stand-ins and written as the sentence."""
+        """Return an output of the network, in the language ``target``, with stand-ins and written as the sentence.
+
+        A sentence that is to be translated, and of which the network says nothing, stays as it is.
+        """
+        if self.normalized and not output.strip():
+            return self.core
         whole = self.masked.restore(output)
         return self.normalized.restore(whole, target) if self.normalized else whole
 
@@ -43,14 +50,6 @@ class Prepared(NamedTuple):
     unread: Iterator[Sentence]
     """The sentences after these, which join them and the document as they are read."""
 
-    @property
-    def spans(self) -> list[dict[str, str]]:
-        """What each mask stands for, for each sentence."""
-        return [
-            {mask: self.protected.restore(stand_in) for mask, stand_in in sentence.masked.stand_in_of.items()}
-            for sentence in self.sentences
-        ]
-
 
 class Output(NamedTuple):
     """One output of a sentence."""
@@ -58,6 +57,30 @@ class Output(NamedTuple):
     text: str
     """With stand-ins."""
     hypothesis: Hypothesis
+
+
+class Outcome(NamedTuple):
+    """A sentence and all that came of it."""
+
+    protected: Protected
+    sentence: Sentence
+    outputs: Sequence[Output]
+    """Best first."""
+
+    @property
+    def source_text(self) -> str:
+        """The sentence as it stands in its text."""
+        return self.protected.restore(self.sentence.core)
+
+    @property
+    def target_texts(self) -> list[str]:
+        """The outputs as a reader sees them."""
+        return [self.protected.restore(output.text) for output in self.outputs]
+
+    @property
+    def spans(self) -> dict[str, str]:
+        """What each mask stands for."""
+        return {mask: self.protected.restore(span) for mask, span in self.sentence.masked.stand_in_of.items()}
 
 
 class Written(NamedTuple):
@@ -104,7 +127,7 @@ def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepare
             normalized = for_network(core, task.source, count_pieces, full_stop=full_stop)
         masked = with_masks(normalized.text if normalized else core, masks)
         pieces = tokenizer.encode(masked.text)
-        read[core] = Sentence(normalized, masked, tokenizer.frame_source(pieces, task))
+        read[core] = Sentence(core, normalized, masked, tokenizer.frame_source(pieces, task))
         has_masks_enough = not masks or len(stand_ins(core)) <= len(masks)
         return has_masks_enough and len(pieces) <= limit
 

@@ -7,13 +7,17 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service.catalogue import PIVOT
+from service.keys import KeyScope
 from service.schemas import (
     AUTO,
+    DECODING_FIELDS,
+    ErrorResponse,
     FrontendLanguage,
     FrontendLanguages,
     FrontendSettings,
     Health,
     Language,
+    Reloaded,
     ServedBundle,
 )
 from service.state import ServiceState
@@ -49,6 +53,8 @@ async def frontend_settings(state: State) -> FrontendSettings:
     first = next(iter(state.languages), PIVOT)
     target = PIVOT if PIVOT in state.languages else first
     return FrontendSettings(
+        apiKeys=state.access.key_required,
+        keyRequired=state.access.key_required,
         charLimit=state.settings.char_limit,
         language=FrontendLanguages(
             source=FrontendLanguage(code=AUTO, name="Auto Detect"),
@@ -68,18 +74,37 @@ async def models(state: State) -> list[ServedBundle]:
         ServedBundle(
             folder=entry.folder,
             status="ready",
+            error=entry.error,
             name=entry.bundle.manifest.name,
             version=entry.bundle.manifest.version,
             tasks=[str(task) for task in entry.bundle.manifest.tasks],
             parameters=entry.bundle.manifest.parameters,
             dtype=entry.bundle.dtype,
             max_source_pieces=entry.bundle.manifest.max_source_pieces,
+            decoding=entry.bundle.manifest.decoding.model_dump(mode="json", include=set(DECODING_FIELDS)),
             scores=[score.model_dump(mode="json") for score in entry.bundle.manifest.scores],
         )
         if entry.bundle
         else ServedBundle(folder=entry.folder, status="failed", error=entry.error)
         for entry in state.catalogue.entries
     ]
+
+
+@router.post(
+    "/models/reload",
+    responses={
+        400: {"model": ErrorResponse, "description": "There is no API key in the request's header"},
+        403: {"model": ErrorResponse, "description": "The API key is not for admin"},
+        429: {"model": ErrorResponse, "description": "Asked too often; see Retry-After"},
+        500: {"model": ErrorResponse, "description": "The folder cannot be read; nothing has changed"},
+        503: {"model": ErrorResponse, "description": "Shutting down"},
+    },
+)
+async def reload(request: Request, state: State) -> Reloaded:
+    """Load the bundles that changed; requests are answered meanwhile, and none fails for it."""
+    await state.access.admit(request, KeyScope.ADMIN)
+    await state.access.admit_by_body(request, KeyScope.ADMIN, None)
+    return Reloaded(**(await state.reload())._asdict())
 
 
 HEALTH: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not now; status says why"}}

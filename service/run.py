@@ -9,11 +9,10 @@ from model.bundle import Bundle
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
 from service.chinese import simplified
-from service.formats.opened import Format
 from service.glossary import MAX_FORCED_PIECES, forced_pieces
 from service.normalization import for_network
-from service.parsing import Parsed, parse
-from service.preparation import Output, Prepared, Sentence, Written, outputs_of, prepare
+from service.parsing import Parsed, TextFormat, parse
+from service.preparation import Outcome, Output, Prepared, Sentence, Written, outputs_of, prepare
 from service.repetition import repeats
 
 WITHOUT_REPETITION: Mapping[str, int | float] = {"no_repeat_ngram": 3, "repetition_penalty": 1.2}
@@ -28,8 +27,8 @@ class Answer(NamedTuple):
     """The parts that the text was cut into, framed, and for each ..."""
     hypotheses: Sequence[Hypothesis]
     """... the best hypothesis, ..."""
-    spans: Sequence[Mapping[str, str]]
-    """... and what each of its masks stands for."""
+    outcomes: Sequence[Outcome]
+    """... and all that came of it."""
 
 
 def itself(text: str) -> Answer:
@@ -40,7 +39,7 @@ def itself(text: str) -> Answer:
 class Reading(NamedTuple):
     """How the texts of a request are to be read."""
 
-    text_format: Format
+    text_format: TextFormat
     glossary: Mapping[str, str]
     parts: int
     """Of a text to summarize, at least."""
@@ -83,6 +82,7 @@ class Run:
             for term, translation in reading.glossary.items()
         }
         self._sentences: list[tuple[Prepared, Sentence]] = []
+        self._gaps: list[int] = []
         self._constraints: list[list[list[int]]] = []
         self._unread = (
             (prepared, sentence) for of_text in self._prepared for prepared in of_text for sentence in prepared.unread
@@ -109,6 +109,7 @@ class Run:
         for prepared, sentence in self._unread:
             text = sentence.masked.text
             self._sentences.append((prepared, sentence))
+            self._gaps.append(len(prepared.sentences) - 1)
             self._constraints.append(forced_pieces(text, self._glossary, languages, self.bundle.tokenizer))
             self._characters_read += len(text)
             if self._characters_read >= stop_at:
@@ -145,11 +146,12 @@ class Run:
                 forced.append(pieces)
         return forced
 
-    def best_output(self, place: int, hypotheses: Sequence[Hypothesis]) -> str:
-        """Return the best output of a sentence as a reader sees it."""
+    def best_output(self, place: int, hypotheses: Sequence[Hypothesis]) -> tuple[str, str]:
+        """Return what stands before a sentence, from the one before on, and its best output as a reader sees it."""
         prepared, sentence = self._sentences[place]
         (output,) = outputs_of(sentence, hypotheses[:1], self.task.target, self.bundle.tokenizer)
-        return prepared.protected.restore(output.text)
+        before = prepared.document.gaps[self._gaps[place]]
+        return prepared.protected.restore(before), prepared.protected.restore(output.text)
 
     def finish(self, hypotheses: Sequence[list[Hypothesis]]) -> list[Answer]:
         """Put the hypotheses of each sentence into its place in the texts, all of which have been read."""
@@ -178,7 +180,11 @@ class Run:
             list(dict.fromkeys(texts)),
             [sentence.source for one in prepared for sentence in one.sentences],
             [hypotheses[0] for of_one in found for hypotheses in of_one],
-            [spans for one in prepared for spans in one.spans],
+            [
+                Outcome(one.protected, sentence, outputs)
+                for one, of_one in zip(prepared, ranked, strict=True)
+                for sentence, outputs in zip(one.sentences, of_one, strict=True)
+            ],
         )
 
 

@@ -56,7 +56,9 @@ class AnyRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    api_key: str | None = Field(None, description="Ignored: this server asks for none")
+    api_key: str | None = Field(
+        None, description="Where /frontend/settings says that one is needed; may be sent as `Authorization: Bearer` too"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -168,9 +170,18 @@ class SummarizeRequest(TextRequest):
         return WORDS_OF_LENGTH[self.length] if isinstance(self.length, str) else self.length
 
 
+class RankedOutput(BaseModel):
+    """What the search found."""
+
+    text: str
+    score: Rounded = Field(description="What outputs are ranked by; to four decimals")
+
+
 class SentenceDetails(BaseModel):
     """How the best output of one sentence came about."""
 
+    source_text: str = Field(description="The sentence")
+    target_text: str = Field(description="Its best output")
     source: list[str] = Field(description="Pieces that the network read: a tag, the text, the end")
     target: list[str] = Field(description="Pieces that it wrote, the end last")
     score: Rounded = Field(description="What outputs are ranked by; to four decimals")
@@ -179,6 +190,9 @@ class SentenceDetails(BaseModel):
     )
     attention: list[list[Rounded]] | None = Field(
         None, description="For each piece of the target, how much it attended to each of the source; to four decimals"
+    )
+    hypotheses: list[RankedOutput] | None = Field(
+        None, description="Only with alternatives: all outputs of the sentence, best first"
     )
 
 
@@ -239,11 +253,11 @@ class FrontendLanguages(BaseModel):
 class FrontendSettings(BaseModel):
     """Answer of GET /frontend/settings: what LibreTranslate's page and clients ask before they begin."""
 
-    apiKeys: bool = False
+    apiKeys: bool
     charLimit: int
     filesTranslation: bool = True
     frontendTimeout: int = Field(500, description="Milliseconds that a page waits after the last key")
-    keyRequired: bool = False
+    keyRequired: bool
     language: FrontendLanguages
     suggestions: bool = False
     supportedFilesFormat: list[str] = list(SUPPORTED)
@@ -258,7 +272,10 @@ class Language(BaseModel):
 
 
 class ServedBundle(BaseModel):
-    """A bundle in GET /models: what it is, or why it is not served."""
+    """A bundle in GET /models: what it is, or why it is not served.
+
+    One that is ready and has an error is served in the version before, as the one in the folder cannot be.
+    """
 
     folder: str
     status: Literal["ready", "failed"]
@@ -269,7 +286,17 @@ class ServedBundle(BaseModel):
     parameters: int | None = None
     dtype: str | None = Field(None, description="Type of number that the network is served in")
     max_source_pieces: int | None = None
+    decoding: dict[str, Any] | None = Field(None, description="Options that hold where a request gives none")
     scores: list[dict[str, Any]] = []
+
+
+class Reloaded(BaseModel):
+    """Answer of POST /models/reload: folders of bundles."""
+
+    loaded: list[str] = Field(description="New, or another version", examples=[["translate-de-en"]])
+    kept: list[str] = Field(description="Not changed")
+    removed: list[str] = Field(description="Served no more")
+    failed: dict[str, str] = Field(description="Why a folder was not loaded; what it served before is served still")
 
 
 class Health(BaseModel):

@@ -5,12 +5,14 @@ import os
 import socket
 import sys
 import time
+from functools import partial
 from types import FrameType
 
 import uvicorn
 
 from service.app import create_app
 from service.logs import log_to_stderr
+from service.protocol import BoundedProtocol, Bounds
 from service.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ class Server(uvicorn.Server):
         self._app = create_app(settings)
         self._settings = settings
         self._drain_until: float | None = None
+        bounds = Bounds(settings.max_connections, settings.header_seconds, settings.body_seconds)
         config = uvicorn.Config(
             self._app,
             host=settings.host,
@@ -34,6 +37,8 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            http=partial(BoundedProtocol, bounds),  # type: ignore[arg-type]  # as good as the class that it makes
+            forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=5,
         )
         super().__init__(config)
@@ -90,5 +95,7 @@ def serve(settings: Settings) -> None:
     log_to_stderr(settings)
     listening = listen(settings.host, settings.port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    logger.info("running on http://%s:%d", host, listening.getsockname()[1])
-    Server(settings).run([listening])
+    with listening:  # closed also where a setting turns out to be wrong
+        server = Server(settings)
+        logger.info("running on http://%s:%d", host, listening.getsockname()[1])
+        server.run([listening])

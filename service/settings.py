@@ -11,9 +11,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 import model
 from model.config import DType
 from model.precision import available
+from model.signature import KeyFileError, Keys, read_public_keys
 
 STARTERS = Path(model.__file__).parent / "starters"
 
+
+MEMORY = "memory"
 
 MAX_WORKERS = 4
 """Each needs Python's lock for what it decides; with more cores than this, workers use several each."""
@@ -30,6 +33,12 @@ class Settings(BaseSettings):
 
     models: Path = STARTERS
     """Folder whose sub-folders are bundles."""
+    starters: bool = False
+    """Whether the starters are served beside the folder's bundles, each unless one there has its name or its task."""
+    bundle_keys: Path | None = None
+    """File of the Ed25519 public keys of those whose bundles are loaded; by default signatures are not asked for."""
+    reload_seconds: float = Field(5.0, ge=0)
+    """How often the folder is looked at for bundles that changed; 0 for never."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # Spelt out, as a union with DType would say of a wrong one that only "auto" is right.
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
@@ -64,6 +73,21 @@ class Settings(BaseSettings):
     """How long a step may take before /health/live asks for a restart."""
     drain_seconds: float = Field(30.0, ge=0)
     """How long SIGTERM waits for accepted requests."""
+    keys: Path | None = None
+    """File of API keys; without one, whoever reaches the service may use it."""
+    rate_limit: str | None = None
+    """Requests of a client, as 60/minute, that has no limit of its own; by default there is none."""
+    rate_storage: str = Field(MEMORY, pattern=f"^({MEMORY}|rediss?://.+|redis\\+unix://.+)$")
+    """Where they are counted: in memory, or in a Redis that several services share."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses and networks, with commas between, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    cors_origins: str = "*"
+    """Origins, with commas between, whose pages may ask."""
+    max_connections: int = Field(500, ge=1)
+    header_seconds: float = Field(10.0, gt=0)
+    """How long a client may take until its request's headers are there."""
+    body_seconds: float = Field(30.0, gt=0)
+    """How long it may take for the body, and for each 10,000 bytes of it a second more."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     log_texts: bool = False
@@ -86,6 +110,7 @@ def load_settings(**given: object) -> Settings:
         raise SettingsError("DRAGOMAN_DEVICE is cuda, but PyTorch finds no GPU")
     if settings.dtype != "auto" and settings.dtype not in (possible := available(choose_device(settings))):
         raise SettingsError(f"DRAGOMAN_DTYPE is {settings.dtype}, but this device computes in {', '.join(possible)}")
+    read_keys(settings)
     return settings
 
 
@@ -120,3 +145,11 @@ def choose_device(settings: Settings) -> torch.device:
     if settings.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(settings.device)
+
+
+def read_keys(settings: Settings) -> Keys | None:
+    """Return the keys of the settings, None for no need of a signature; SettingsError when they cannot be read."""
+    try:
+        return read_public_keys(settings.bundle_keys) if settings.bundle_keys else None
+    except KeyFileError as error:
+        raise SettingsError(f"DRAGOMAN_BUNDLE_KEYS: {error}") from error

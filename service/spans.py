@@ -35,6 +35,7 @@ _SPAN = re.compile(
     "|".join(
         (
             r"``[^`\n]+``|(?::[\w:+.-]{1,60}:)?`[^`\s](?:[^`\n]*[^`\s])?`_{0,2}",  # code, and reST roles and links
+            r"</?[A-Za-z][^<>\n]{0,500}>",  # tags, and addresses as mail has them
             rf"(?:https?|ftp)://{_URL}|(?<![A-Za-z0-9_])www\.{_URL}",
             rf"(?<![A-Za-z0-9._+-])[A-Za-z0-9._+-]+@{_DOMAIN}",
             rf"(?<![A-Za-z0-9])@[A-Za-z0-9_]+(?:@{_DOMAIN})?",  # somebody on a social network
@@ -52,7 +53,7 @@ _SPAN = re.compile(
 
 # Most texts hold no span, and to see that by this takes a tenth of the time.
 _SIGN = re.compile(
-    rf"\d[ \u00a0\u202f]?[^\W\d_]|[€$£¥°`/@#{{%&\u20e3{_EMOJI}\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]|www\."
+    rf"\d[ \u00a0\u202f]?[^\W\d_]|[€$£¥°`/@#<{{%&\u20e3{_EMOJI}\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]|www\."
 )
 """What every span holds one of."""
 
@@ -90,6 +91,11 @@ def protect(text: str) -> Protected:
         return chr(_FIRST + len(spans) - 1)
 
     return Protected(_SPAN.sub(stand_in, text), spans)
+
+
+def span_ranges(text: str) -> list[tuple[int, int]]:
+    """Return where the spans of a text are, in their order."""
+    return [found.span() for found in _SPAN.finditer(text)] if _SIGN.search(text) else []
 
 
 class Masked(NamedTuple):

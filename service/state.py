@@ -3,19 +3,31 @@
 import asyncio
 import gc
 import logging
+import time
+from collections.abc import Sequence
+from weakref import ref
 
+from model.allocator import return_freed_memory
+from model.bundle import BundleError
 from model.config import Task
-from service.catalogue import Catalogue, Entry, load_catalogue
+from model.search import BeamSearch
+from service.access import Access
+from service.catalogue import NOTHING, Catalogue, Changes, Entry, Stamps, compare, load_catalogue, stamps
 from service.codes import all_codes
 from service.detection import Detection, Detector
 from service.downloads import Downloads
 from service.engine import make_engine
-from service.errors import NotReady
+from service.errors import NotReady, ReloadFailed
 from service.metrics import Metrics
-from service.settings import Settings, choose_device
+from service.settings import Settings, SettingsError, choose_device
 from service.translator import Translator
 
 logger = logging.getLogger(__name__)
+
+FILES_AT_ONCE = 4
+"""Files that are read, translated and written at once: fewer than the threads that texts need as well."""
+FORGET_SECONDS = 0.1
+"""How often it is looked whether a bundle that left answers nobody any more."""
 
 
 class ServiceState:
@@ -24,8 +36,11 @@ class ServiceState:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.access = Access(settings)
         self.engine = make_engine(settings, metrics)
         self.downloads = Downloads()
+        self.files_in_progress = 0
+        self.file_turns = asyncio.Semaphore(FILES_AT_ONCE)
         self.draining = False
         self.requests_in_progress = 0
         metrics.requests_in_progress.set_function(lambda: self.requests_in_progress)
@@ -35,35 +50,94 @@ class ServiceState:
         self._loading_failed = False
         self._catalogue: Catalogue | None = None
         self._translator: Translator | None = None
+        self._reloading = asyncio.Lock()
+        self._stamps: Stamps = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # which asyncio itself would forget
+        self._detected: list[str] = []
         self.detector = Detector([])
         """Tells the served languages apart."""
 
     async def load(self) -> None:
         """Load all bundles in a thread, so that health and metrics answer meanwhile; never raises."""
         try:
-            catalogue = await asyncio.to_thread(load_catalogue, self.settings)
+            await self.reload()
         except Exception:
             logger.exception("loading the bundles failed")
             self._loading_failed = True
             return
-        for state in ("ready", "failed"):
-            count = sum((entry.error is None) == (state == "ready") for entry in catalogue.entries)
+        # What there is now stays. The garbage collector would go through all of it, hundreds of thousands of objects,
+        # again and again, for a tenth of a second each time. A bundle that leaves needs no collector.
+        gc.freeze()
+
+    async def reload(self) -> Changes:
+        """Load what is new in the folder of bundles and serve it instead of what was there; one call after another.
+
+        Who is being answered by a bundle that leaves is answered by it to the end. NotReady while shutting down;
+        ReloadFailed when the folder or the keys cannot be read, and then nothing has changed.
+        """
+        async with self._reloading:
+            if self.draining:
+                raise NotReady(f"Not ready: {self.why_not_ready}")
+            before = self._catalogue or NOTHING
+            try:
+                self._stamps = await asyncio.to_thread(stamps, self.settings.models)
+                catalogue = await asyncio.to_thread(load_catalogue, self.settings, before)
+            except (BundleError, OSError, SettingsError) as error:
+                self.metrics.reloads.labels("failed").inc()
+                raise ReloadFailed(f"Nothing was loaded: {error}") from error
+            self._serve(catalogue)
+            self.metrics.reloads.labels("done").inc()
+            staying = {bundle.search for bundle in catalogue.bundles}
+            leaving = [ref(bundle.search) for bundle in before.bundles if bundle.search not in staying]
+            forgetting = asyncio.create_task(self._forget(leaving))
+            self._tasks.add(forgetting)
+            forgetting.add_done_callback(self._tasks.discard)
+            await self._learn_languages()
+            return compare(before, catalogue)
+
+    async def watch(self) -> None:
+        """Reload when the folder of bundles has changed and no more is being written to it; until it is cancelled."""
+        last = None
+        while self.settings.reload_seconds:
+            await asyncio.sleep(self.settings.reload_seconds)
+            found = await asyncio.to_thread(stamps, self.settings.models)
+            if found == last != self._stamps and not self.draining:
+                try:
+                    await self.reload()
+                except Exception:
+                    logger.exception("the bundles could not be loaded again, and are served as they were")
+            last = found
+
+    def _serve(self, catalogue: Catalogue) -> None:
+        for state, count in catalogue.counts.items():
             self.metrics.bundles.labels(state).set(count)
         self.metrics.bundle_info.clear()
         for task, bundle in catalogue.serving.items():
             self.metrics.bundle_info.labels(bundle.manifest.name, bundle.manifest.version, bundle.dtype, task).set(1)
-        self.engine.start()
+        if self._catalogue is None:
+            self.engine.start()
         self._translator = Translator(catalogue, self.engine)
         self._catalogue = catalogue
+        self._loading_failed = False
+
+    async def _learn_languages(self) -> None:
+        """Tell the served languages apart from now on."""
+        if self._detected == self.languages:
+            return
+        self._detected = self.languages
         self.detector = Detector(self.languages)
-        # What there is now stays. The garbage collector would go through all of it, hundreds of thousands of objects,
-        # again and again, for a tenth of a second each time.
-        gc.freeze()
-        # Not before the service is ready, and not when the first text has to be told: it takes a second or two.
+        # Not before they are served, and not when the first text has to be told: it takes a second or two.
         try:
             await asyncio.to_thread(self.detector.load)
         except Exception:
             logger.exception("the languages' n-grams cannot be read")
+
+    async def _forget(self, leaving: Sequence[ref[BeamSearch]]) -> None:
+        """Give their memory back to the system once nobody is answered by what leaves."""
+        deadline = time.monotonic() + self.settings.timeout_seconds
+        while any(search() for search in leaving) and time.monotonic() < deadline:
+            await asyncio.sleep(FORGET_SECONDS)
+        await asyncio.to_thread(return_freed_memory)
 
     @property
     def catalogue(self) -> Catalogue:

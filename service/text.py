@@ -14,9 +14,30 @@ import sentencex
 from service.languages import is_spaceless
 
 # Where a sentence that is too long is cut, the better place first.
-CUTS = (re.compile(r"(?<=[;:；：])\s*"), re.compile(r"(?<=[,，、])\s*"), re.compile(r"\s+"))
-_MARKER = re.compile(r"\s*(?:(?:[-*+•·‣◦▪–—>#]+|\(?\d{1,3}[.)]|\[[ xX]?\])[ \t]+)+(?=\S)")
-"""What stands before the text of a line: bullets, numbers, quotes, headings of Markdown."""
+CUTS = (
+    re.compile(r"(?<=[;:])\s+|(?<=[；：])\s*"),
+    re.compile(r"(?<=,)\s+|(?<=[，、])\s*"),  # no number is cut
+    re.compile(r"\s+"),
+)
+MARKER = re.compile(
+    r"\s*(?:"
+    r"(?:[-*+•·‣◦▪–—>#]+|\(?(?:\d{1,3}|[a-zA-Z])\)|\d{1,3}(?:\.\d{1,3})*\.|\[[ xX]?\]|:\w[\w .-]*:)[ \t]+"
+    r"|(?:\d{1,3}|[一二三四五六七八九十]{1,3})、\s*|（(?:\d{1,3}|[一二三四五六七八九十]{1,3})）\s*"
+    r")+(?=\S)"
+)
+"""What stands before the text of a line: bullets, numbers, quotes, headings of Markdown, fields of reST."""
+LABEL = re.compile(r"(?P<name>[^\W\d_][\w-]*)\s?:\s+(?=\S)")
+"""What begins a header of a mail or a line of a form: ``Date: ``."""
+COLUMNS = re.compile(r"\t\s*| {3,}|(?<!\S)[|·•›](?!\S)\s*")
+"""What stands between the columns of a line, or the links of a menu."""
+_END = re.compile(r"[!?…؟][)\]}\"'`”’»]*$")
+"""The end of a sentence that touches the next; one with a full stop does not."""
+_CLOSING = re.compile(r"[)\]}\"'`”’»）」』]+\s*")
+UNSPACED = re.compile("[\u0e00-\u1fff\u2e80-\uffff\U00020000-\U0003ffff]")
+"""A character of the scripts without spaces between words, or of their punctuation."""
+_SPACED = "[^\\W_\u0e00-\U0010ffff]"
+"""A letter or digit of the scripts that put spaces between words, most of them."""
+_STOP_IN_A_WORD = re.compile(rf"(?<={_SPACED})\.(?={_SPACED})")
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 """Letters of Hangul that show nothing."""
 
@@ -29,11 +50,26 @@ class Document(NamedTuple):
 
     def join(self, sentences: Sequence[str], language: str) -> str:
         """Put sentences in ``language`` in the place of this document's own."""
-        inner = (_gap_in(gap, language) for gap in self.gaps[1:-1])
-        parts = [self.gaps[0]]
-        for sentence, gap in zip(sentences, [*inner, self.gaps[-1]] if self.sentences else [], strict=True):
+        before, *gaps = self.gaps_around(sentences, language)
+        parts = [before]
+        for sentence, gap in zip(sentences, gaps, strict=True):
             parts += [sentence, gap]
         return "".join(parts)
+
+    def gaps_around(self, sentences: Sequence[str], language: str) -> list[str]:
+        """Return the gaps as they are around sentences in ``language``."""
+        gaps = self.gaps.copy()
+        for n, (own, translated) in enumerate(zip(pairwise(self.sentences), pairwise(sentences), strict=True), 1):
+            if not gaps[n] and not is_spaceless(language):
+                gaps[n] = " " if _END.search(own[0]) or UNSPACED.search(_seam(own)) else ""  # of a word that was cut
+            elif gaps[n] == " " and is_spaceless(language):
+                gaps[n] = "" if UNSPACED.search(_seam(translated)) else " "
+        return gaps
+
+
+def _seam(sentences: tuple[str, str]) -> str:
+    """Return the characters where two sentences meet, of which either may be empty."""
+    return sentences[0][-1:] + sentences[1][:1]
 
 
 def split_text(text: str, language: str, fits: Callable[[str], bool]) -> Document:
@@ -54,7 +90,7 @@ def read_sentences(text: str, language: str, fits: Callable[[str], bool], docume
         if not _has_letter(line):  # of thousands of empty lines, none needs to be looked at closely
             gaps[-1] += line
             continue
-        marker = _MARKER.match(line)
+        marker = MARKER.match(line)
         start_of_text = marker.end() if marker else 0
         gaps[-1] += line[:start_of_text]
         for sentence in _segment(line[start_of_text:], language):
@@ -75,9 +111,24 @@ def _has_letter(text: str) -> bool:
 
 
 def _segment(line: str, language: str) -> list[str]:
+    cuts = [place for found in COLUMNS.finditer(line) for place in found.span()]
+    if (label := LABEL.match(line)) and label.end() <= min(cuts, default=len(line)):
+        cuts = [label.end("name"), label.end(), *cuts]
+    columns = [line[start:end] for start, end in pairwise([0, *cuts, len(line)])]
+    return [sentence for column in columns for sentence in _sentences(column, language)]
+
+
+def _sentences(line: str, language: str) -> list[str]:
     # Given a no-break space as in "B\N{NO-BREAK SPACE}.", sentencex 1.0.32 panics, which is no Exception.
-    ends = accumulate(map(len, sentencex.segment(language, re.sub(r"\s", " ", line))))
+    found = accumulate(map(len, sentencex.segment(language, re.sub(r"\s", " ", line))))
+    ends = sorted({_end_at(line, end) for end in found if not _STOP_IN_A_WORD.match(line, end - 1)})
     return [line[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _end_at(line: str, end: int) -> int:
+    """Return where a sentence ends, with the marks that close it."""
+    closing = None if line[end - 1].isspace() else _CLOSING.match(line, end)
+    return closing.end() if closing else end
 
 
 def split_to_fit(sentence: str, fits: Callable[[str], bool]) -> list[str]:
@@ -96,13 +147,6 @@ def _best_cut(sentence: str) -> int:
         if ends:
             return min(ends, key=lambda end: abs(end - middle))
     return middle
-
-
-def _gap_in(gap: str, language: str) -> str:
-    """Return a gap between two sentences of one line as ``language`` has it; others stay as they are."""
-    if is_spaceless(language):
-        return "" if gap == " " else gap
-    return gap or " "
 
 
 def pack(sentences: Sequence[str], fits: Callable[[str], bool]) -> list[str]:

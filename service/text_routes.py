@@ -11,12 +11,14 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
+from service.access import read_admitted
 from service.answers import Plan, Translated, shaped_as, summarize_response, translate_response
 from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
 from service.codes import code_for, with_codes_of
 from service.errors import InvalidRequest, ServiceError
-from service.requests import read_body, unless_client_leaves
+from service.keys import KeyScope
+from service.requests import unless_client_leaves
 from service.routes import get_state
 from service.run import Answer
 from service.schemas import (
@@ -34,7 +36,7 @@ from service.schemas import (
     TranslateResponse,
 )
 from service.state import ServiceState
-from service.translator import Options, aside
+from service.translator import Options, Translator, aside
 
 
 class DirectRoute(APIRoute):
@@ -66,7 +68,11 @@ def describe_body(model: type[BaseModel], **examples: dict[str, Any]) -> dict[st
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "The request has to be changed"},
+    403: {"model": ErrorResponse, "description": "The API key is wrong, or not for this"},
+    408: {"model": ErrorResponse, "description": "The body took too long to come in"},
     413: {"model": ErrorResponse, "description": "The body is over the limit"},
+    415: {"model": ErrorResponse, "description": "The body is compressed"},
+    429: {"model": ErrorResponse, "description": "Too many requests; see Retry-After"},
     500: {"model": ErrorResponse, "description": "The network failed; the log says why"},
     503: {"model": ErrorResponse, "description": "Loading, shutting down or too busy; see Retry-After"},
     504: {"model": ErrorResponse, "description": "No answer in the time that the request or the server allows"},
@@ -95,11 +101,11 @@ STREAM: dict[int | str, dict[str, Any]] = {
 async def translate(request: Request) -> Response:
     """Translate a text, or each text of a list. Line breaks stay where they were, and in HTML all tags."""
     state = await get_state(request)
-    body = await read_body(request, TranslateRequest)
+    body = await read_admitted(request, TranslateRequest, KeyScope.TRANSLATE)
     _check(body, state)
     translator = state.translator
     body = with_codes_of(state.languages, body)
-    plans = await aside(_characters(body), lambda: [_read(text, body, state) for text in body.texts])
+    plans = await aside(_characters(body), lambda: [_read(text, body, state, translator) for text in body.texts])
     options = _options(body, state)
     for plan in plans:
         if body.glossary and len(plan.route) > 1:
@@ -109,14 +115,14 @@ async def translate(request: Request) -> Response:
     if len(set(routes)) == 1:
         request.state.task = whole(routes[0]) or ""
     if body.stream:
-        return await _stream(request, body, plans, options, state)
+        return await _stream(request, body, plans, options, translator)
 
     answers = await unless_client_leaves(request, translator.run_each(routes, body.texts, options))
     translated = list(map(Translated, plans, answers))
-    return _json(await aside(_characters(body), lambda: translate_response(body, translated, state.catalogue)))
+    return _json(await aside(_characters(body), lambda: translate_response(body, translated, translator.catalogue)))
 
 
-def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
+def _read(text: str, body: TranslateRequest, state: ServiceState, translator: Translator) -> Plan:
     detection = state.detect(text)[0] if body.source == AUTO else None
     source = detection.language if detection else body.source
     is_nothing = detection is not None and not detection.confidence  # or none of the languages that are known
@@ -126,19 +132,18 @@ def _read(text: str, body: TranslateRequest, state: ServiceState) -> Plan:
         return Plan(detection, (), script_to_write(text, source, body.target))
     if detection is None and state.detector.is_clearly(body.target, text, said_to_be=source):
         return Plan(None, ())
-    route = state.catalogue.route(source, body.target)
+    route = translator.catalogue.route(source, body.target)
     if not route:
         raise InvalidRequest(f"Translation from {source} to {body.target} is not supported")
     return Plan(detection, tuple(route), TRADITIONAL if body.target == TRADITIONAL else None)
 
 
 async def _stream(
-    request: Request, body: TranslateRequest, plans: Sequence[Plan], options: Options, state: ServiceState
+    request: Request, body: TranslateRequest, plans: Sequence[Plan], options: Options, translator: Translator
 ) -> Response:
     if not isinstance(body.q, str):
         raise InvalidRequest("Invalid request: stream parameter is for a single text, not for a list")
     (plan,), text = plans, body.q
-    translator = state.translator
 
     async def events() -> AsyncIterator[str]:
         if len(plan.route) == 1:
@@ -148,11 +153,12 @@ async def _stream(
                         answer = one
                     else:
                         output = in_script(one.output, "text", plan.script) if plan.script else one.output
-                        yield _event("sentence", json.dumps({"place": one.place, "output": output}, ensure_ascii=False))
+                        said = one._replace(output=output)._asdict()
+                        yield _event("sentence", json.dumps(said, ensure_ascii=False))
         else:
             (answer,) = await translator.run_each([plan.route], [text], options)
         translated = [Translated(plan, answer)]
-        response = await aside(len(text), lambda: translate_response(body, translated, state.catalogue))
+        response = await aside(len(text), lambda: translate_response(body, translated, translator.catalogue))
         yield _event("answer", response.model_dump_json(exclude_none=True))
 
     async def with_errors(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -186,14 +192,14 @@ def _event(name: str, data: str) -> str:
 async def summarize(request: Request) -> Response:
     """Write a headline for a text, or for each text of a list."""
     state = await get_state(request)
-    body = await read_body(request, SummarizeRequest)
+    body = await read_admitted(request, SummarizeRequest, KeyScope.SUMMARIZE)
     _check(body, state)
     translator = state.translator
-    tasks = {task.source: task for task in state.catalogue.serving if task.kind == "summarize"}
+    tasks = {task.source: task for task in translator.catalogue.serving if task.kind == "summarize"}
     task = tasks[code_for(body.source, tasks)]
     request.state.task = task
     answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, state)))
-    return _json(summarize_response(body, task, answers, state.catalogue))
+    return _json(summarize_response(body, task, answers, translator.catalogue))
 
 
 @work.post(
@@ -205,7 +211,7 @@ async def summarize(request: Request) -> Response:
 async def detect(request: Request) -> Response:
     """Say which languages a text may be in, best first; for a list, of each of its texts."""
     state = await get_state(request)
-    body = await read_body(request, DetectRequest)
+    body = await read_admitted(request, DetectRequest, KeyScope.TRANSLATE)
     _check_texts(body, state)
     state.translator  # noqa: B018 – NotReady while nothing is loaded
     found = await aside(_characters(body), lambda: [state.detect(text) for text in body.texts])

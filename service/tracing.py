@@ -120,6 +120,7 @@ class TraceRequests:
             await self.app(scope, receive, send)
             return
         carrier = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in PARENT_HEADERS}
+        scope.setdefault("state", {})  # where Observe leaves the status, even if what is between copies the scope
         with self.tracer.start_as_current_span(
             scope["method"],
             self._propagator.extract(carrier),

@@ -15,15 +15,16 @@ from service.admission import Visit
 from service.catalogue import Catalogue
 from service.engine import Engine
 from service.errors import DeadlineExceeded, InvalidRequest, NotReady
-from service.formats.opened import Format
 from service.gather import gather
 from service.logs import text_log
+from service.paragraphs import unwrap
+from service.parsing import TextFormat
 from service.run import Answer, Portion, Reading, Run, itself
 
 Result = TypeVar("Result")
 Futures = list[Future[list[Hypothesis]]]
 
-HEAD_CHARACTERS = 300
+HEAD_CHARACTERS = 150
 """Of a text that is streamed, so many are decoded before the next are read ..."""
 PORTION_CHARACTERS = 4_000
 """... and from then on so many, some hundred sentences, while those before are decoded."""
@@ -39,7 +40,7 @@ class Options(NamedTuple):
     n_best: int = 1
     attention: bool = False
     timeout_seconds: float | None = None
-    text_format: Format = "text"
+    text_format: TextFormat = "text"
     glossary: Mapping[str, str] = {}
     """Term → what its translation has to be."""
     parts: int = 1
@@ -50,6 +51,8 @@ class Finished(NamedTuple):
     """A sentence of a text that is translated sentence by sentence."""
 
     place: int
+    before: str
+    """What stands between the sentence before and this one."""
     output: str
 
 
@@ -97,10 +100,24 @@ class Translator:
         self, visit: Visit, route: Sequence[Task], texts: Sequence[str], options: Options
     ) -> list[Answer]:
         async with _Deadline(options.timeout_seconds).held():
-            for task in route[:-1]:
-                answers = await self._run(visit, task, texts, options._replace(n_best=1, attention=False))
-                texts = [answer.texts[0] for answer in answers]
-            return await self._run(visit, route[-1], texts, options)
+            if len(route) == 1 or options.text_format != "text":
+                return await self._run_all(visit, route, texts, options)
+            # What one of them wrapped, the next could not tell from lines.
+            unwrapped = await aside(sum(map(len, texts)), lambda: [unwrap(text, route[0].source) for text in texts])
+            whole = [one.text for one in unwrapped]
+            answers = await self._run_all(visit, route, whole, options._replace(text_format="lines"))
+            return [
+                answer._replace(texts=[one.rewrap(text, route[-1].target) for text in answer.texts])
+                for one, answer in zip(unwrapped, answers, strict=True)
+            ]
+
+    async def _run_all(
+        self, visit: Visit, route: Sequence[Task], texts: Sequence[str], options: Options
+    ) -> list[Answer]:
+        for task in route[:-1]:
+            answers = await self._run(visit, task, texts, options._replace(n_best=1, attention=False))
+            texts = [answer.texts[0] for answer in answers]
+        return await self._run(visit, route[-1], texts, options)
 
     async def _run(self, visit: Visit, task: Task, texts: Sequence[str], options: Options) -> list[Answer]:
         run = await self._open(task, texts, options)
@@ -129,7 +146,8 @@ class Translator:
                 for future in current:
                     async with deadline.held():
                         hypotheses.append(await asyncio.wrap_future(future))
-                    yield Finished(len(hypotheses) - 1, run.best_output(len(hypotheses) - 1, hypotheses[-1]))
+                    place = len(hypotheses) - 1
+                    yield Finished(place, *run.best_output(place, hypotheses[-1]))
                     if not following and not run.is_read:  # after the first sentence: reading slows decoding
                         async with deadline.held():
                             following = await self._read_on(run, visit, options, PORTION_CHARACTERS)

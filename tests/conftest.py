@@ -1,5 +1,7 @@
 """What several test modules share: a made-up language, a network of random weights, and one that was trained."""
 
+import fcntl
+import os
 import shutil
 from pathlib import Path
 
@@ -13,8 +15,22 @@ from model.recipe import Recipe
 from model.tokenizer import Tokenizer
 from model.training import open_training, train_tokenizer
 from tests import reversal
+from tests.keys import KeyPair, make_pair
 
 CPU = torch.device("cpu")
+
+REVERSAL = reversal.recipe(
+    network={"embedding_size": 48, "hidden_size": 96, "dropout": 0.0},
+    training={
+        "steps": 600,
+        "batch_pieces": 1000,
+        "learning_rate": 6e-3,
+        "warmup_steps": 50,
+        "decay_steps": 300,
+        "label_smoothing": 0.05,
+        "validate_every_steps": 300,
+    },
+)
 
 torch.set_num_threads(1)  # tiny tensors, on a machine that has other work
 
@@ -74,25 +90,35 @@ def tiny_bundle(pristine_bundle: Path, tmp_path: Path) -> Path:
     return shutil.copytree(pristine_bundle, tmp_path / "bundles" / "tiny")
 
 
+@pytest.fixture
+def key_pair(tmp_path: Path) -> KeyPair:
+    return make_pair(tmp_path, "key")
+
+
+@pytest.fixture
+def other_pair(tmp_path: Path) -> KeyPair:
+    return make_pair(tmp_path, "other")
+
+
 @pytest.fixture(scope="session")
 def trained_reversal(tmp_path_factory: pytest.TempPathFactory) -> reversal.Trained:
-    """Train the made-up language to near-perfection, once for all tests, and export it."""
-    folder = tmp_path_factory.mktemp("reversal")
+    """Train the made-up language to near-perfection, once for all tests of all workers, and export it."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "reversal"
+    folder.mkdir(exist_ok=True)
+    trained = reversal.Trained(REVERSAL, folder / "run", folder / "run" / "best.pt", folder / "bundle")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+        if not trained.bundle.exists():
+            train_reversal(trained)
+    return trained
+
+
+def train_reversal(trained: reversal.Trained) -> None:
+    """Write what is said to be there."""
+    folder = trained.run.parent
     # With fewer dev pairs, it is chance which checkpoint is best.
     reversal.write_corpora(folder, sizes={"train": 4000, "dev": 200})
-    recipe = reversal.recipe(
-        network={"embedding_size": 48, "hidden_size": 96, "dropout": 0.0},
-        training={
-            "steps": 600,
-            "batch_pieces": 1000,
-            "learning_rate": 6e-3,
-            "warmup_steps": 50,
-            "decay_steps": 300,
-            "label_smoothing": 0.05,
-            "validate_every_steps": 300,
-        },
-    )
-    run = folder / "run"
-    open_training(recipe, data=folder, run=run, resume=False, device=CPU).train(lambda _: None)
-    export([run / "best.pt"], folder / "bundle", version="1.0")
-    return reversal.Trained(recipe, run, run / "best.pt", folder / "bundle")
+    training = open_training(trained.recipe, data=folder, run=trained.run, resume=False, device=CPU)
+    training.train(lambda _: None)
+    export([trained.checkpoint], trained.bundle, version="1.0")

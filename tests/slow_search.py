@@ -40,22 +40,13 @@ def make_search(seed: int, end_bias: float) -> BeamSearch:
 
 
 @torch.inference_mode()
-def log_probabilities(search: BeamSearch, source: Sequence[int], targets: Sequence[Sequence[int]]) -> Tensor:
-    """Return what follows each beginning of N targets of one length, (N, T + 1, V), by teacher forcing."""
+def force(search: BeamSearch, source: Sequence[int], targets: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities (N, T + 1, V) after each beginning of N targets of one length, and attention (…, S)."""
     assert isinstance(search.network, Seq2Seq)
     count = len(targets)
     inputs = torch.tensor([[START, *target] for target in targets])
-    logits, _ = search.network(torch.tensor([source] * count), torch.tensor([len(source)] * count), inputs)
-    return torch.log_softmax(logits, dim=-1)
-
-
-@torch.inference_mode()
-def attention(search: BeamSearch, source: Sequence[int], target: Sequence[int]) -> Tensor:
-    """Return what each piece of a target and its end attended to, (T + 1, S), by teacher forcing."""
-    assert isinstance(search.network, Seq2Seq)
-    _, weights = search.network(torch.tensor([source]), torch.tensor([len(source)]), torch.tensor([[START, *target]]))
-    found: Tensor = weights[0]
-    return found
+    logits, weights = search.network(torch.tensor([source] * count), torch.tensor([len(source)] * count), inputs)
+    return torch.log_softmax(logits, dim=-1), weights
 
 
 def max_length(source: Sequence[int], config: DecodingConfig) -> int:
@@ -66,10 +57,16 @@ def max_length(source: Sequence[int], config: DecodingConfig) -> int:
 
 def score(search: BeamSearch, source: Sequence[int], target: list[int], total: float, config: DecodingConfig) -> float:
     """Return Wu et al. 2016, equation 14."""
-    penalty = ((5 + len(target) + 1) / 6) ** config.length_penalty
-    if config.coverage_penalty == 0:
+    attended = force(search, source, [target])[1][0] if config.coverage_penalty else None
+    return score_of(len(target), total, attended, config)
+
+
+def score_of(length: int, total: float, attended: Tensor | None, config: DecodingConfig) -> float:
+    """Return the score of a target that attended so, (T + 1, S), which may be unknown if coverage does not matter."""
+    penalty = ((5 + length + 1) / 6) ** config.length_penalty
+    if attended is None:
         return total / penalty
-    covered = attention(search, source, target).sum(dim=0).tolist()
+    covered = attended.sum(dim=0).tolist()
     return total / penalty + config.coverage_penalty * sum(math.log(min(column, 1.0)) for column in covered)
 
 
@@ -89,9 +86,11 @@ def enumerate_all(search: BeamSearch, source: Sequence[int], config: DecodingCon
     found = []
     for length in range(config.min_length, max_length(source, config) + 1):
         targets = [list(target) for target in product(WORDS, repeat=length)]
-        for target, steps in zip(targets, log_probabilities(search, source, targets), strict=True):
-            total = sum(steps[t, piece].item() for t, piece in enumerate([*target, END]))
-            found.append(Hypothesis(target, total, score(search, source, target, total, config)))
+        steps, weights = force(search, source, targets)
+        for target, of_each_step, attended in zip(targets, steps.tolist(), weights, strict=True):
+            total = sum(of_each_step[t][piece] for t, piece in enumerate([*target, END]))
+            known = attended if config.coverage_penalty else None
+            found.append(Hypothesis(target, total, score_of(length, total, known, config)))
     return rank(found, config)
 
 
@@ -126,7 +125,7 @@ def extend(
     length = len(live[0][0])
     allowed = WORDS if length < max_length(source, config) else []
     allowed = [*allowed, END] if length >= config.min_length else allowed
-    steps = log_probabilities(search, source, [target for target, _ in live])[:, -1]
+    steps = force(search, source, [target for target, _ in live])[0][:, -1]
     extended = [
         ([*target, piece], total + step[piece].item() * (config.repetition_penalty if piece in target else 1))
         for (target, total), step in zip(live, steps, strict=True)

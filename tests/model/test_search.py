@@ -16,10 +16,9 @@ from tests.slow_search import (
     SPECIAL,
     WORDS,
     assert_equal,
-    attention,
     decode,
     enumerate_all,
-    log_probabilities,
+    force,
     make_search,
     max_length,
     narrow_the_beam,
@@ -179,7 +178,7 @@ def test_the_log_probabilities_of_the_pieces_are_those_of_teacher_forcing(end_bi
     for source, found in zip(SOURCES, search.search(SOURCES, config), strict=True):
         for hypothesis in found:
             pieces = [*hypothesis.pieces, END]
-            steps = log_probabilities(search, source, [hypothesis.pieces])[0]
+            steps = force(search, source, [hypothesis.pieces])[0][0]
             expected = [steps[t, piece].item() for t, piece in enumerate(pieces)]
             assert hypothesis.log_probabilities == pytest.approx(expected, abs=1e-4)
             assert sum(hypothesis.log_probabilities) == pytest.approx(hypothesis.log_probability)
@@ -197,7 +196,7 @@ def test_the_attention_is_that_of_teacher_forcing(end_bias: float, beam_size: in
             found = torch.tensor(hypothesis.attention)
             assert found.shape == (len(hypothesis.pieces) + 1, len(source))
             torch.testing.assert_close(found.sum(dim=1), torch.ones(len(found)))
-            torch.testing.assert_close(found, attention(search, source, hypothesis.pieces), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(found, force(search, source, [hypothesis.pieces])[1][0], rtol=1e-4, atol=1e-5)
 
 
 # The best pieces

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from model.bundle import Bundle
+from service import server
 from service.engine import Engine
 from tests.reversal import Trained
+from tests.service.echoes import Echoes, serving_echoes
 from tests.service.engines import new_engine
 from tests.service.fakes import GatedSearch, fake_bundle
 from tests.service.live import TEXT, Live, local_settings, running, serve_fakes
@@ -21,6 +23,14 @@ def _no_settings_from_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("DRAGOMAN_", "OTEL_"))]:
             patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loggers_stay_as_they_are() -> Iterator[None]:
+    """Let no test that serves in this process change how all others log."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "log_to_stderr", lambda _: None)
         yield
 
 
@@ -43,6 +53,13 @@ def live(reversal_models: Path) -> Iterator[Live]:
 def output(live: Live) -> str:
     """Return what ``TEXT`` becomes when it is asked for alone, in JSON."""
     return str(live.translate(TEXT).json()["translatedText"])
+
+
+@pytest.fixture(scope="session")
+def echoes() -> Iterator[Echoes]:
+    """Run one service of the starters whose networks copy, or do worse, for all tests that ask so of them."""
+    with serving_echoes() as echoes:
+        yield echoes
 
 
 @pytest.fixture

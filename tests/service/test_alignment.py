@@ -107,9 +107,9 @@ def test_units_are_all_of_the_target_but_its_spaces() -> None:
 def test_what_went_through_unchanged_is_aligned_with_itself() -> None:
     source = "12 –\nsiehe https://a.de, ja"
     target, alignment = echo_alignment(source, ["JA, \U000f0000 SIEHE"])
-    for text in ("12 –", "https://a.de"):
+    for text in ("12", "https://a.de"):
         at = source.index(text)
-        anchor = alignment.anchor_at(at + 1, at + 3)
+        anchor = alignment.anchor_at(at + 1, at + 2)
         assert anchor
         assert source[anchor.start : anchor.end] == target[slice(*alignment.units[anchor.unit])] == text
     assert alignment.anchor_at(5, 7) is None

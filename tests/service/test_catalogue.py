@@ -76,8 +76,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize(("damage", "error"), DAMAGES.values(), ids=DAMAGES)
 def test_a_bundle_that_cannot_be_used_is_explained_and_the_others_are_served(
-    damage: Callable[[Path], object], error: str, models: Path, caplog: pytest.LogCaptureFixture
+    damage: Callable[[Path], object],
+    error: str,
+    models: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(catalogue, "warm_up", lambda _: None)  # takes as long as all else
     damage(models / "broken")
     found = load_catalogue(settings(models))
     broken, good = found.entries
@@ -90,6 +95,20 @@ def test_a_bundle_that_cannot_be_used_is_explained_and_the_others_are_served(
     assert len(broken.error.splitlines()) == 1
     assert good.error is None
     assert found.serving == {TRANSLATE: good.bundle, SUMMARIZE: good.bundle}
+
+
+def test_the_starters_do_what_no_bundle_of_ones_own_does(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "warm_up", lambda _: None)
+    starters = models.with_name("starters")
+    for name in ("good", "other"):
+        shutil.copytree(models / "good", starters / name)
+    change_manifest(models / "good", tasks=[str(TRANSLATE)])
+    change_manifest(models / "broken", tasks=[str(TRANSLATE)])
+    monkeypatch.setattr(catalogue, "STARTERS", starters)
+    found = load_catalogue(settings(models, starters=True))
+    assert [entry.folder for entry in found.entries] == ["broken", "good", "other"]
+    assert found.serving == {TRANSLATE: found.entries[0].bundle, SUMMARIZE: found.entries[2].bundle}
+    assert [entry.folder for entry in load_catalogue(settings(models)).entries] == ["broken", "good"]
 
 
 def test_a_bundle_that_finds_nothing_to_say_is_not_served(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +187,8 @@ def test_a_bundle_is_warm_when_it_is_served(models: Path, monkeypatch: pytest.Mo
     warmed = []
     monkeypatch.setattr(catalogue, "warm_up", warmed.append)
     found = load_catalogue(settings(models))
-    assert warmed == [entry.bundle for entry in found.entries]
+    assert warmed == [found.entries[0].bundle]
+    assert found.bundles[1].search is found.bundles[0].search  # which is the same network, and is loaded once
 
 
 def test_warming_up_decodes_with_a_task_of_the_bundle() -> None:
@@ -192,4 +212,4 @@ def test_types_are_tried_with_the_threads_that_will_serve(models: Path, monkeypa
         load_catalogue(settings(models, threads=3 * MAX_WORKERS))
     finally:
         torch.set_num_threads(1)
-    assert seen == [3, 3]
+    assert seen == [3]

@@ -1,6 +1,7 @@
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from random import Random
+from weakref import ref
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from service.admission import Static
 from service.engine import Engine
 from service.errors import DecodingFailed
 from tests.service.engines import CONFIG, answers, keep_busy, new_engine, sample
-from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle, wait_until
+from tests.service.fakes import PATIENCE_SECONDS, BackwardsBatch, GatedSearch, backwards, fake_bundle, wait_until
 
 one_or_two_workers = pytest.mark.parametrize("engine", [{"workers": 1}, {"workers": 2}], indirect=True)
 
@@ -240,3 +241,14 @@ def test_a_step_that_hangs_is_seen_for_as_long_as_it_does(engine: Engine, bundle
     search.gate.set()
     answers(futures)
     wait_until(lambda: engine.stalled_seconds() == 0)
+
+
+@one_or_two_workers
+def test_a_bundle_is_not_held_once_its_sentences_are_decoded(engine: Engine) -> None:
+    bundle = fake_bundle(GatedSearch(lambda: BackwardsBatch(backwards)))  # which does not know itself
+    for future in engine.submit(bundle, [[1, 2], [3]], CONFIG):
+        future.result(PATIENCE_SECONDS)
+    del future
+    left = ref(bundle.search)
+    del bundle
+    wait_until(lambda: left() is None)

@@ -63,6 +63,40 @@ def test_an_unknown_path_is_refused(method: str, path: str, live: Live) -> None:
     assert_error(live.client.request(method, path), 404)
 
 
+NO_TEXTS = "Invalid request: q parameter should be a text or a list of texts"
+TERMS = b",".join(b'"%d":1' % number for number in range(80_000))
+
+
+def parts(number: int, more: str = "") -> bytes:
+    one = '--x\r\nContent-Disposition: form-data; name="a{}"{}\r\n\r\nb\r\n'
+    return "".join(one.format(place, more) for place in range(number)).encode() + b"--x--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "message"),
+    [
+        (parts(10_000), MULTIPART, "Too many fields. Maximum number of fields is 100."),
+        (parts(10_000, '; filename="f"'), MULTIPART, "Too many files. Maximum number of files is 0."),
+        (b"--x\r\nX: " + b"a" * 900_000, MULTIPART, None),
+        (b"--x\r\n" + b"X: a\r\n" * 150_000, MULTIPART, None),
+        (b'{"q": [' + b"[]," * 300_000 + b"1]}", JSON, NO_TEXTS),
+        (b'{"q": [' + b'"",' * 300_000 + b'""]}', JSON, None),
+        (b'{"q": "a", "source": "de", "target": "en", "glossary": {' + TERMS + b"}}", JSON, None),
+    ],
+    ids=["fields", "files", "a long header", "many headers", "lists", "texts", "terms"],
+)
+def test_a_body_of_very_many_parts_is_refused(body: bytes, content_type: str, message: str | None, live: Live) -> None:
+    answer = live.client.post("/translate", content=body, headers={"content-type": content_type})
+    assert_error(answer, 400, message)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "Deflate", "x" * 1000, "\xff"])
+@pytest.mark.parametrize("route", ["/translate", "/translate_file", "/detect"])
+def test_a_compressed_body_is_refused_unread(encoding: str, route: str, live: Live) -> None:
+    headers = {b"Content-Type": JSON.encode(), b"Content-Encoding": encoding.encode("latin-1")}
+    assert_error(live.client.post(route, content=b"x", headers=headers), 415)  # type: ignore[arg-type]
+
+
 LIMIT_MESSAGE = "Invalid request: body exceeds the limit of 1000000 bytes"
 
 

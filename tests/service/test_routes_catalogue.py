@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from model.bundle import Score, load_manifest, write_description
+from service.schemas import DECODING_FIELDS
 from tests import reversal
 from tests.service.fakes import GatedSearch
 from tests.service.live import FORM, JSON, Live, local_settings, running, serve_fakes
@@ -51,6 +52,7 @@ def test_bundles_are_listed_with_what_they_reach_or_why_they_are_not_served(mixe
     error = "broken: network.ts is missing"
     assert broken == {"folder": "broken", "status": "failed", "error": error, "tasks": [], "scores": []}
     assert good.pop("parameters") > 0
+    assert (good["decoding"].keys(), good.pop("decoding")["beam_size"]) == (set(DECODING_FIELDS), 5)
     assert good == {
         "folder": "good",
         "status": "ready",

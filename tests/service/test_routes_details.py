@@ -112,8 +112,20 @@ def test_details_are_told_only_to_those_who_ask(route: str, field: str, live: Li
     ]:
         answer = post(live, route, TEXT, **asked)
         assert answer[field] == plain[field]
-        assert answer["details"][0].keys() == {"source", "target", "score"} | told
+        assert answer["details"][0].keys() == {"source_text", "target_text", "source", "target", "score"} | told
     assert post(live, route, TEXT, scores=False, attention=False) == plain
+
+
+@both_routes
+def test_hypotheses_are_the_outputs_as_they_were_ranked(route: str, field: str, live: Live) -> None:
+    answer = post(live, route, TEXT, scores=True, alternatives=2)
+    (details,) = answer["details"]
+    assert (details["source_text"], details["target_text"]) == (TEXT, answer[field])
+    assert [one["text"] for one in details["hypotheses"]] == [answer[field], *answer["alternatives"]]
+    scores = [one["score"] for one in details["hypotheses"]]
+    assert scores[0] == details["score"]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) > 1
 
 
 @both_routes

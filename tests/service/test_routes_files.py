@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.file_routes import MAX_FILES
 from service.files import SUPPORTED
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch
 from tests.service.live import Live, assert_counted, assert_error, local_settings, running, serve_fakes
@@ -156,6 +157,35 @@ def test_when_the_service_stops_its_files_go(served: Live, monkeypatch: pytest.M
     served.server.should_exit = True
     assert closed.wait(PATIENCE_SECONDS)
     assert served.state.downloads.read(url.rpartition("/")[2]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../escaped.txt", "escaped.txt"),
+        ("/etc/escaped.txt", "escaped.txt"),
+        ("C:\\Windows\\escaped.txt", "escaped.txt"),
+        ("a/../../escaped.txt", "escaped.txt"),
+        ("a\x00b.txt", "a_00b.txt"),
+        ("....txt", "file.txt"),
+        ("~root.txt", "root.txt"),
+        ("a" * 300 + ".txt", "a" * 50 + ".txt"),
+    ],
+)
+def test_the_name_of_a_file_is_never_part_of_a_path(name: str, shown: str, served: Live) -> None:
+    file = translated(served, name, b"Abc.")
+    assert file.headers["content-disposition"] == f"attachment; filename*=UTF-8''{shown}"
+
+
+def test_files_beyond_those_that_are_being_translated_are_refused(served: Live) -> None:
+    served.state.files_in_progress = MAX_FILES
+    answer = send(served, "a.txt", b"Abc.")
+    assert_error(answer, 503, f"Too busy: {MAX_FILES} files are being translated")
+    assert answer.headers["retry-after"]
+    served.state.files_in_progress = 0
+    assert send(served, "a.pdf", b"Abc.").status_code == 400
+    assert send(served, "a.txt", b"Abc.").status_code == 200
+    assert served.state.files_in_progress == 0
 
 
 def test_a_file_in_no_language_that_is_served_comes_back_as_it_is(served: Live) -> None:

@@ -14,9 +14,14 @@ def test_a_summary_says_in_how_many_parts_it_was_made_when_there_were_several(li
     assert (parts[0], parts[1] > 1, parts[2]) == (1, True, 0)
 
 
-@pytest.mark.parametrize("code", ["de", "zz", "auto", "12", "", "e n", "en-", "\x00"])
+@pytest.mark.parametrize("code", ["de", "zz", "auto", "12", "e n", "-en", "\x00"])
 def test_a_summary_in_a_language_without_one_is_refused(code: str, live: Live) -> None:
     assert_error(live.client.post("/summarize", json={"q": TEXT, "source": code}), 400, f"{code} is not supported")
+
+
+@pytest.mark.parametrize("code", ["en", "EN-us", "en_GB", "", None])
+def test_a_text_is_english_unless_its_code_says_otherwise(code: str | None, live: Live) -> None:
+    assert live.client.post("/summarize", json={"q": TEXT, "source": code}).json().keys() == {"summaryText"}
 
 
 @pytest.mark.parametrize(("sentences", "lines"), [(1, 1), (2, 2), (3, 3), (50, 4)])

@@ -13,6 +13,7 @@ from service.settings import (
     choose_device,
     choose_dtype,
     load_settings,
+    read_keys,
     share_cores,
 )
 
@@ -26,6 +27,7 @@ def test_without_any_setting_the_starters_are_served_to_this_machine_alone() -> 
     ("variable", "text", "name", "value"),
     [
         ("DRAGOMAN_MODELS", "/srv/models", "models", Path("/srv/models")),
+        ("DRAGOMAN_STARTERS", "true", "starters", True),
         ("DRAGOMAN_DEVICE", "cpu", "device", "cpu"),
         ("DRAGOMAN_THREADS", "3", "threads", 3),
         ("DRAGOMAN_DTYPE", "int8", "dtype", "int8"),
@@ -38,6 +40,15 @@ def test_without_any_setting_the_starters_are_served_to_this_machine_alone() -> 
         ("DRAGOMAN_TIMEOUT_SECONDS", "1.5", "timeout_seconds", 1.5),
         ("DRAGOMAN_STALL_SECONDS", "2.5", "stall_seconds", 2.5),
         ("DRAGOMAN_DRAIN_SECONDS", "0.5", "drain_seconds", 0.5),
+        ("DRAGOMAN_KEYS", "/srv/keys.sqlite", "keys", Path("/srv/keys.sqlite")),
+        ("DRAGOMAN_RATE_LIMIT", "60/minute", "rate_limit", "60/minute"),
+        ("DRAGOMAN_RATE_STORAGE", "redis://cache:6379/1", "rate_storage", "redis://cache:6379/1"),
+        ("DRAGOMAN_TRUSTED_PROXIES", "10.0.0.0/8", "trusted_proxies", "10.0.0.0/8"),
+        ("DRAGOMAN_CORS_ORIGINS", "https://a.example", "cors_origins", "https://a.example"),
+        ("DRAGOMAN_MAX_CONNECTIONS", "8", "max_connections", 8),
+        ("DRAGOMAN_HEADER_SECONDS", "1.5", "header_seconds", 1.5),
+        ("DRAGOMAN_BODY_SECONDS", "2.5", "body_seconds", 2.5),
+        ("DRAGOMAN_RELOAD_SECONDS", "0", "reload_seconds", 0.0),
     ],
 )
 def test_a_variable_of_the_environment_is_a_setting(
@@ -139,3 +150,13 @@ def test_without_a_setting_the_cores_are_those_that_the_process_may_use(
 
 def test_on_a_gpu_there_is_one_worker() -> None:
     assert share_cores(Settings(device="cuda", threads=8)).workers == 1
+
+
+def test_keys_that_cannot_be_read_are_refused_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DRAGOMAN_BUNDLE_KEYS", str(tmp_path / "keys.pem"))
+    with pytest.raises(SettingsError, match=r"DRAGOMAN_BUNDLE_KEYS: .*keys\.pem: cannot be read: No such file"):
+        load_settings()
+
+
+def test_without_a_file_of_keys_no_signature_is_asked_for() -> None:
+    assert read_keys(load_settings()) is None

@@ -61,11 +61,11 @@ def test_the_garbage_collector_leaves_alone_what_was_loaded(
     assert gc.get_freeze_count()
 
 
-def test_languages_are_those_of_translations_on_either_side(
+def test_languages_are_those_of_translations_on_either_side_and_chinese_in_both_scripts(
     state: ServiceState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(state, [ready("translate:zh:en", "translate:de:en", "summarize:fr")], monkeypatch)
-    assert state.languages == ["de", "en", "zh"]
+    assert state.languages == ["de", "en", "zh", "zh-Hant"]
 
 
 def test_bundles_are_counted_by_what_became_of_them(state: ServiceState, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,12 @@
 import itertools
+import re
 from collections.abc import Callable
 from random import Random
 
 import pytest
 
 from service.languages import WITHOUT_SPACES
-from service.text import Document, pack, split_text, split_to_fit
+from service.text import MARKER, Document, pack, split_text, split_to_fit
 
 FRAGMENTS = [
     *"abcABC我爱你한กم" * 3,
@@ -59,14 +60,24 @@ def test_of_any_text_nothing_is_lost_and_all_sentences_fit(language: str, random
         assert all(sentence == sentence.strip() for sentence in document.sentences)
         assert all(len(sentence.splitlines()) == 1 for sentence in document.sentences)
         assert all(any(map(str.isalpha, sentence)) for sentence in document.sentences)
-        assert not any(any(map(str.isalpha, gap)) for gap in document.gaps)
+        markers = (MARKER.match(line) for line in text.splitlines(keepends=True))
+        letters_of_markers = sum(sum(map(str.isalpha, marker[0])) for marker in markers if marker)
+        assert sum(map(str.isalpha, "".join(document.gaps))) == letters_of_markers
 
 
 def test_a_text_put_back_in_a_spaced_language_differs_only_by_spaces_where_sentences_touched(random: Random) -> None:
     for _ in range(30):
         text = random_text(random)
         document = split_text(text, "en", at_most(random.choice([3, 1000])))
-        inner = [gap or " " for gap in document.gaps[1:-1]]
+        inner = [
+            gap
+            or (
+                " "
+                if re.search("[!?…؟][)\"'”»]*$", one) or re.search("[\u0e00-\u1fff\u2e80-\uffff]", one[-1] + other[0])
+                else ""
+            )
+            for gap, (one, other) in zip(document.gaps[1:-1], itertools.pairwise(document.sentences), strict=False)
+        ]
         spaced = Document(document.sentences, [document.gaps[0], *inner, document.gaps[-1]])
         assert document.join(document.sentences, "de") == written_out(spaced if document.sentences else document)
 
@@ -107,6 +118,15 @@ def test_a_text_whose_sentences_do_not_touch_is_restored(text: str) -> None:
         ("我爱吃苹果。你呢？很好！", "zh", ["我爱吃苹果。", "你呢？", "很好！"]),
         ("a line\nanother line", "en", ["a line", "another line"]),
         ("no stop at the end", "en", ["no stop at the end"]),
+        ("Well!) He left.", "en", ["Well!)", "He left."]),
+        ("Call foo.Bar.baz or System.Text of example.Com.", "en", ["Call foo.Bar.baz or System.Text of example.Com."]),
+        ("他来了.我走了。", "zh", ["他来了.", "我走了。"]),
+        ("Name\tOld age\t\tTown   I live  here", "en", ["Name", "Old age", "Town", "I live  here"]),
+        ("Price: 5 pounds or less", "en", ["Price", "5 pounds or less"]),
+        ("Prix : gratuit", "fr", ["Prix", "gratuit"]),
+        ("He said: go away!", "en", ["He said: go away!"]),
+        ("Price:", "en", ["Price:"]),
+        ("| Name | Age | | Home · Contact |", "en", ["Name", "Age", "Home", "Contact"]),
     ],
 )
 def test_sentences_end_where_a_reader_says(text: str, language: str, sentences: list[str]) -> None:
@@ -169,6 +189,13 @@ def test_white_space_around_a_text_is_no_gap_between_sentences(language: str) ->
     assert Document(["a"], ["", ""]).join(["b"], language) == "b"
 
 
+@pytest.mark.parametrize("word", [30 * "a", "/usr/share/doc/openjdk-17-jre-headless", "a.b-c_d" * 5])
+def test_a_word_that_was_cut_is_one_word_again(word: str) -> None:
+    document = split_text(word, "de", at_most(9))
+    assert len(document.sentences) > 1
+    assert document.join(document.sentences, "en") == word
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_as_many_sentences_go_in_as_came_out(count: int) -> None:
     with pytest.raises(ValueError, match="zip"):
@@ -179,6 +206,7 @@ def test_as_many_sentences_go_in_as_came_out(count: int) -> None:
     ("sentence", "limit", "parts"),
     [
         ("short enough", 12, ["short enough"]),
+        ("one 2,5 two; three,four", 16, ["one 2,5 two; ", "three,four"]),
         ("one two, three; four five, six", 20, ["one two, three; ", "four five, six"]),
         ("one two three, four five six", 20, ["one two three, ", "four five six"]),
         ("aaaa bbbb cccc dddd", 12, ["aaaa bbbb ", "cccc dddd"]),
@@ -187,7 +215,17 @@ def test_as_many_sentences_go_in_as_came_out(count: int) -> None:
         ("abcdefgh", 4, ["abcd", "efgh"]),
         ("a; bcdefgh ijklmno p", 16, ["a; bcdefgh ", "ijklmno p"]),
     ],
-    ids=["whole", "semicolon", "comma", "space", "Chinese semicolon", "Chinese comma", "anywhere", "not at the edge"],
+    ids=[
+        "whole",
+        "no number",
+        "semicolon",
+        "comma",
+        "space",
+        "Chinese semicolon",
+        "Chinese comma",
+        "anywhere",
+        "not at the edge",
+    ],
 )
 def test_a_long_sentence_is_cut_at_the_best_place_near_its_middle(sentence: str, limit: int, parts: list[str]) -> None:
     assert split_to_fit(sentence, at_most(limit)) == parts
@@ -237,13 +275,17 @@ def test_no_two_neighbours_of_what_was_packed_would_fit_together(random: Random)
 
 
 @pytest.mark.parametrize(
-    "marker", ["- ", "* ", "• ", "1. ", "12) ", "(3) ", "# ", "## ", "> ", "> > ", "- [ ] ", "  -  "]
+    "marker",
+    [
+        *("- ", "* ", "• ", "1. ", "12) ", "(3) ", "# ", "## ", "> ", "> > ", "- [ ] ", "  -  "),
+        *("a) ", "(b) ", "1.2. ", "3.10.1. ", "1、", "（二）", "十二、 ", ":param name: ", ":returns: "),
+    ],
 )
 def test_what_stands_before_the_text_of_a_line_is_not_translated(marker: str) -> None:
     document = split_text(f"{marker}Eins\n{marker}Zwei", "de", lambda _: True)
     assert (document.sentences, document.gaps) == (["Eins", "Zwei"], [marker, f"\n{marker}", ""])
 
 
-@pytest.mark.parametrize("line", ["-5 Grad", "2020 war gut", "#abc", "1.5 Liter Milch", "--flag"])
+@pytest.mark.parametrize("line", ["a. und b.", "1.5 Liter Milch", "-5 Grad", "2020 war gut", "#abc", "--flag"])
 def test_what_only_looks_like_a_bullet_is_text(line: str) -> None:
     assert split_text(line, "de", lambda _: True).sentences == [line]

@@ -35,8 +35,21 @@ def test_each_sentence_is_replaced_where_it_stood(text: str, output: str, transl
 
 
 def test_spaces_between_sentences_go_into_a_language_without_them(translator: Translator) -> None:
-    (answer,) = run(translator, INTO_CHINESE, ["Abc. Def.\nGhi."])
-    assert answer.texts == [".cbA.feD\n.ihG"]
+    (answer,) = run(translator, INTO_CHINESE, ["我bc. 你ef.\nGhi."])
+    assert answer.texts == [".cb我.fe你\n.ihG"]
+
+
+def test_spaces_between_sentences_stay_where_both_ends_are_of_scripts_with_spaces(translator: Translator) -> None:
+    (answer,) = run(translator, INTO_CHINESE, ["{x} Abc. {y} Def."])
+    assert answer.texts == [".cbA {x} .feD {y}"]
+
+
+def test_a_sentence_of_which_the_network_says_nothing_stays_as_it_is(
+    translator: Translator, search: GatedSearch
+) -> None:
+    answer_with(search, " ")
+    text = "ABC  „{x}“ D。\n  Ef!  a@b.de\n"
+    assert run(translator, TRANSLATE, [text])[0].texts == [text]
 
 
 def test_many_texts_are_answered_each_with_its_own_in_one_batch(translator: Translator, search: GatedSearch) -> None:

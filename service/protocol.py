@@ -1,0 +1,192 @@
+"""What a client may take of the HTTP server: so many connections, and so long for a request to come in.
+
+Uvicorn's own protocol bounds only how long a connection idles once it had an answer. One timer a message is what is
+added, and none where a request comes in one piece.
+"""
+
+import asyncio
+import json
+from typing import Any, NamedTuple
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.errors import error_response
+
+MAX_HEADER_BYTES = 65_536
+"""Of the target and the headers of a request. A query string may hold a text."""
+MIN_BYTES_PER_SECOND = 10_000
+SPARE_CONNECTIONS = 100
+"""So many over the limit are told that they are; those beyond are closed unheard."""
+STALLED_SECONDS = 30.0
+"""After which a client is given up that takes nothing of its answer."""
+TOO_SLOW = "body_is_too_slow"
+"""Key in a request's state: its body has taken too long, and whoever reads it has to say so."""
+
+
+class Bounds(NamedTuple):
+    """What a client may take."""
+
+    connections: int
+    header_seconds: float
+    body_seconds: float
+    """For the whole body, and a second more for each MIN_BYTES_PER_SECOND of it."""
+    stalled_seconds: float = STALLED_SECONDS
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection whose messages have to come in within their time, and whose answers have to be taken."""
+
+    def __init__(self, bounds: Bounds, **given: Any) -> None:
+        super().__init__(**given)
+        self._bounds = bounds
+        self._application = self.app
+        self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._in_headers = self._in_body = False
+        self._began = 0.0  # the headers or the body that are coming in
+        self._header_bytes = self._body_bytes = self._messages = 0
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self._bounds.connections + SPARE_CONNECTIONS:
+            transport.abort()
+            return
+        if len(self.connections) > self._bounds.connections:
+            self._application = _too_many
+        self._begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_timer()
+        self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        messages = self._messages
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_headers and messages == self._messages:  # the parser keeps what it has of a header to itself
+            self._header_bytes += len(data)
+            if self._header_bytes > MAX_HEADER_BYTES:
+                self._refuse(431, "Invalid request: the headers are too large")
+                return
+        # Also where nothing has begun, as line breaks between requests end no idle time.
+        if self._timer is None and (self._in_headers or self._in_body or not self._answering):
+            self._begin()
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    # Messages, as the parser tells of them
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._messages += 1
+        self._in_headers, self._header_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._in_headers, self._in_body = False, True
+        self._began, self._body_bytes = self.loop.time(), 0
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        self.app = self._application
+        if size > MAX_HEADER_BYTES:
+            self.app, self.url = _too_large, b"/"  # a longer one cannot be parsed
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        self._stop_timer()
+        super().on_message_complete()
+
+    # Time
+
+    def _begin(self) -> None:
+        self._began = self.loop.time()
+        self._watch(self._bounds.header_seconds)
+
+    def _watch(self, seconds: float) -> None:
+        self._timer = self.loop.call_later(seconds, self._on_timer)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_timer(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._in_body:
+            # What nobody reads any more, as its answer is there, gains no time by being sent.
+            allowed = self._bounds.body_seconds + self._answering * self._body_bytes / MIN_BYTES_PER_SECOND
+        else:
+            allowed = self._bounds.header_seconds
+        left = self._began + allowed - self.loop.time()
+        if left > 0:
+            self._watch(left)
+        elif self.pipeline or self.flow.read_paused or (self._answering and not self._in_body):
+            self._begin()  # it waits for us
+        elif self._in_body and self._answering and not self.cycle.response_started and TOO_SLOW not in self._state:
+            self._state[TOO_SLOW] = True
+            self.cycle.keep_alive = False
+            self.cycle.message_event.set()  # wakes whoever reads
+            self._begin()
+        elif self._in_headers:
+            self._refuse(408, "Invalid request: the headers took too long to come in")
+        else:
+            self.transport.close()
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self.scope["state"]
+        return state
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer and close, where there is no request yet that an application could answer."""
+        if not self._answering:  # or this would be taken for the answer to the request before
+            body = json.dumps({"error": message}).encode()
+            head = f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\nconnection: close\r\n"
+            self.transport.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, msg)
+
+    # Answers
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_less(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _expect_less(self, than: int) -> None:
+        self._stalled = self.loop.call_later(self._bounds.stalled_seconds, self._on_stalled, than)
+
+    def _on_stalled(self, size: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left >= size:
+            self.transport.abort()
+        else:
+            self._expect_less(left)
+
+
+async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {"Retry-After": "1", "Connection": "close"}
+    await error_response(503, "Too many connections", headers)(scope, receive, send)
+
+
+async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    message = "Invalid request: the headers are too large"
+    await error_response(431, message, {"Connection": "close"})(scope, receive, send)

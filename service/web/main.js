@@ -1,0 +1,322 @@
+/* The page: what a person types goes to the service after a pause, and what comes back is shown as it comes. */
+
+import { Problem, get, post, stream, useKey } from "./api.js";
+import * as files from "./files.js";
+import * as inside from "./inside.js";
+import * as output from "./output.js";
+import { link, readFragment, remember, remembered, settings } from "./settings.js";
+import { showBundles, watch } from "./status.js";
+import { nameOf, rewrite, speak, t } from "./strings.js";
+
+const RETRY_SECONDS = 2;
+const element = (id) => document.getElementById(id);
+const [source, from, to] = ["source", "from", "to"].map(element);
+
+let service = null; // /frontend/settings
+let languages = [];
+let bundles = [];
+let detected = null;
+let running = new AbortController();
+let timer;
+
+/* What is shown */
+
+function showState(text) {
+  element("state").textContent = text;
+}
+
+function showProblem(text) {
+  element("problem").textContent = text;
+  element("problem").hidden = !text;
+}
+
+function explain(problem, values = {}) {
+  if (problem.status === 0) return t("The service does not answer; trying again.");
+  if (problem.status === 503) return t("The service is busy; trying again in {seconds} s.", { seconds: problem.retryAfter ?? RETRY_SECONDS });
+  if (problem.status === 429) return t("The service is busy; trying again in {seconds} s.", { seconds: problem.retryAfter ?? RETRY_SECONDS });
+  if (problem.status === 401 || problem.status === 403) return t("The service asks for an API key.");
+  if (problem.status === 504) return t("There was no answer in time.");
+  return t("The service refused: {reason}", { reason: problem.message, ...values });
+}
+
+function showCount() {
+  const [count, limit] = [[...source.value].length, service.charLimit];
+  element("count").textContent = count ? t("{count} of {limit} characters", { count, limit }) : "";
+  element("count").classList.toggle("over-limit", count > limit);
+}
+
+function options(select, entries, chosen) {
+  select.replaceChildren(...entries.map(([value, text]) => new Option(text, value)));
+  if (entries.some(([value]) => value === chosen)) select.value = chosen;
+}
+
+function showLanguages() {
+  const isSummary = settings.mode === "summarize";
+  const summarized = bundles.flatMap((bundle) => bundle.tasks ?? []).filter((task) => task.startsWith("summarize:"));
+  const sources = isSummary ? summarized.map((task) => task.split(":")[1]) : languages.map((one) => one.code);
+  const entries = sources.map((code) => [code, nameOf(code)]);
+  options(from, isSummary ? entries : [["auto", t("Detect")], ...entries], settings.from);
+  const targets = [...new Set(languages.flatMap((one) => one.targets))].sort();
+  options(to, targets.map((code) => [code, nameOf(code)]), settings.to);
+  [settings.from, settings.to] = [from.value, to.value];
+  source.lang = from.value === "auto" ? "" : from.value;
+  element("target").lang = isSummary ? from.value : to.value;
+}
+
+function showMode() {
+  const isSummary = settings.mode === "summarize";
+  for (const button of document.querySelectorAll("[data-mode]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.mode === settings.mode));
+  }
+  document.querySelector(".translating").hidden = isSummary;
+  document.querySelector(".summarizing").hidden = !isSummary;
+  element("swap").disabled = isSummary;
+  element("choose").disabled = isSummary;
+  showLanguages();
+}
+
+/** The decoding options that the bundle in use has by itself. */
+function defaults() {
+  const task = settings.mode === "summarize" ? `summarize:${from.value}` : `:${to.value}`;
+  const bundle = bundles.find((one) => one.tasks?.some((name) => name.endsWith(task)));
+  return { beam: String(bundle?.decoding.beam_size ?? 5), penalty: String(bundle?.decoding.length_penalty ?? 1) };
+}
+
+function showControls() {
+  for (const name of ["beam", "penalty"]) {
+    element(name).value = settings[name] || defaults()[name];
+    element(`${name}-value`).textContent = element(name).value;
+  }
+  element("length").value = settings.length;
+  element("sentences").value = settings.lines;
+}
+
+function showDetected(found) {
+  detected = found?.confidence ? found.language : null;
+  element("detected").textContent = detected
+    ? t("Detected: {language} ({confidence} %)", { language: nameOf(detected), confidence: Math.round(found.confidence) })
+    : "";
+}
+
+/* What is asked for */
+
+function decoding() {
+  return {
+    ...(settings.beam && { beam_size: Number(settings.beam) }),
+    ...(settings.penalty && { length_penalty: Number(settings.penalty) }),
+  };
+}
+
+const isSupported = () =>
+  settings.mode === "summarize" || settings.from === "auto" || settings.from === settings.to ||
+  languages.find((one) => one.code === settings.from)?.targets.includes(settings.to);
+
+function later() {
+  clearTimeout(timer);
+  running.abort();
+  timer = setTimeout(run, service?.frontendTimeout ?? 500);
+}
+
+/** Ask for the whole text; while the service is busy or gone, ask again. */
+async function run() {
+  clearTimeout(timer);
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
+  const chosen = output.chosenPlace();
+  showProblem("");
+  showCount();
+  const limit = service.charLimit;
+  const count = [...source.value].length;
+  if (!source.value.trim()) {
+    output.clear();
+    inside.hide();
+    showDetected(null);
+    showState("");
+    return;
+  }
+  if (count > limit) return showProblem(t("The text is too long: {count} of {limit} characters.", { count, limit }));
+  if (!isSupported()) {
+    return showProblem(t("No bundle translates from {from} to {to}.", { from: nameOf(settings.from), to: nameOf(settings.to) }));
+  }
+  try {
+    showState(t("Working"));
+    await (settings.mode === "summarize" ? summarize(signal) : translate(signal));
+    if (chosen === undefined || !output.chooseAgain(chosen)) inside.hide();
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Problem)) throw error;
+    showState("");
+    showProblem(explain(error));
+    element("target").setAttribute("aria-busy", "false");
+    if (error.status === 401 || error.status === 403) askForKey();
+    if ([0, 429, 503].includes(error.status)) timer = setTimeout(run, 1000 * (error.retryAfter ?? RETRY_SECONDS));
+  }
+}
+
+async function translate(signal) {
+  const add = output.begin();
+  const body = { q: source.value, source: settings.from, target: settings.to, scores: true, ...decoding() };
+  const answer = await stream(body, ({ before, output: text }) => add(before, text), signal);
+  output.finish(answer.translatedText, answer.details ?? []);
+  showDetected(answer.detectedLanguage);
+  element("via").textContent = answer.via ? t("through {language}", { language: nameOf(answer.via) }) : "";
+  showState("");
+}
+
+function summaryFields() {
+  return { source: settings.from, ...(settings.length && { length: settings.length }) };
+}
+
+async function summarize(signal) {
+  output.begin();
+  const body = { q: source.value, ...summaryFields(), sentences: Number(settings.lines) || 1, scores: true, ...decoding() };
+  const answer = await post("summarize", body, signal);
+  output.finish(answer.summaryText, answer.details);
+  showDetected(null);
+  showState(answer.parts ? t("Summarized in {parts} parts", { parts: answer.parts }) : "");
+}
+
+/** Ask for all there is to know of a sentence. */
+async function lookInside(sentence) {
+  const { signal } = running;
+  const isSummary = settings.mode === "summarize";
+  const languagesOf = { source: settings.from === "auto" ? (detected ?? "auto") : settings.from, target: settings.to };
+  const body = { q: sentence.source_text, ...(isSummary ? summaryFields() : languagesOf), ...inside.ASKED };
+  const path = isSummary ? "summarize" : "translate";
+  try {
+    const asked = [post(path, { ...body, ...decoding() }, signal)];
+    if (settings.beam || settings.penalty) asked.push(post(path, body, signal));
+    const [set, byDefault] = (await Promise.all(asked)).map((answer) => answer.details[0]);
+    if (set) inside.show(set, byDefault ?? null);
+    else inside.hide(); // it is its own translation
+  } catch (error) {
+    if (error instanceof Problem) showProblem(explain(error));
+    else if (error.name !== "AbortError") throw error;
+  }
+}
+
+/* What a person does */
+
+function askForKey() {
+  element("key-field").hidden = false;
+  element("key").focus();
+}
+
+function set(name, value) {
+  settings[name] = value;
+  showControls();
+  later();
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    showState(t("Copied"));
+  } catch {
+    showState(t("Could not be copied")); // as where the page came over plain HTTP from another machine
+  }
+}
+
+function swap() {
+  const spoken = settings.from === "auto" ? detected : settings.from;
+  if (!spoken) return;
+  [settings.from, settings.to] = [settings.to, spoken];
+  if (output.text()) settings.q = source.value = output.text();
+  showLanguages();
+  run();
+}
+
+function listen() {
+  source.addEventListener("input", () => {
+    settings.q = source.value;
+    showCount();
+    later();
+  });
+  from.addEventListener("change", () => { settings.from = from.value; showDetected(null); showLanguages(); run(); });
+  to.addEventListener("change", () => { settings.to = to.value; showLanguages(); run(); });
+  for (const button of document.querySelectorAll("[data-mode]")) {
+    button.addEventListener("click", () => {
+      settings.mode = button.dataset.mode;
+      showMode();
+      showControls();
+      output.clear();
+      run();
+    });
+  }
+  element("swap").addEventListener("click", swap);
+  element("clear").addEventListener("click", () => {
+    settings.q = source.value = "";
+    source.focus();
+    run();
+  });
+  for (const name of ["beam", "penalty"]) {
+    element(name).addEventListener("input", () => set(name, element(name).value === defaults()[name] ? "" : element(name).value));
+  }
+  element("defaults").addEventListener("click", () => { settings.penalty = ""; set("beam", ""); });
+  element("length").addEventListener("change", () => set("length", element("length").value));
+  element("sentences").addEventListener("change", () => set("lines", element("sentences").value));
+  element("copy").addEventListener("click", () => copy(output.text()));
+  element("share").addEventListener("click", () => copy(link()));
+  element("key").addEventListener("change", () => { useKey(element("key").value.trim()); run(); });
+  element("theme").addEventListener("click", () => {
+    const isDark = document.documentElement.dataset.theme === "dark";
+    showTheme(isDark ? "light" : "dark");
+    remember("theme", isDark ? "light" : "dark");
+  });
+  element("page-language").addEventListener("change", () => {
+    remember("language", element("page-language").value);
+    showInterface(element("page-language").value);
+    run();
+  });
+  addEventListener("hashchange", () => { restore(); run(); });
+  output.whenChosen(lookInside);
+  files.listen(service.supportedFilesFormat, explain);
+}
+
+/* From the start */
+
+function showTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+}
+
+function showInterface(language) {
+  speak(language);
+  element("page-language").value = language;
+  rewrite();
+  if (!service) return;
+  showMode();
+  showBundles();
+}
+
+function restore() {
+  readFragment();
+  source.value = settings.q;
+  showMode();
+  showControls();
+}
+
+/** What the page has to know before it can ask for anything; asked for until it is there, as the service may start late. */
+async function know() {
+  for (;;) {
+    try {
+      [service, languages, bundles] = await Promise.all([get("frontend/settings"), get("languages"), watch()]);
+      showProblem("");
+      return;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      showProblem(explain(error));
+      await new Promise((resolve) => setTimeout(resolve, 1000 * RETRY_SECONDS));
+    }
+  }
+}
+
+const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+showTheme(remembered("theme") ?? (isDark ? "dark" : "light"));
+const preferred = remembered("language") ?? navigator.language.slice(0, 2);
+showInterface([...element("page-language").options].some((one) => one.value === preferred) ? preferred : "en");
+await know();
+restore();
+listen();
+if (service.keyRequired) askForKey();
+if (settings.q) run();
