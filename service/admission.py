@@ -39,6 +39,10 @@ class Visit:
     It is let in, or refused, once; and what comes later has the turns that it would have had with the first.
     """
 
+    client: str = ""
+    """Whose requests are to be treated as one when there is not enough for all."""
+    patience_seconds: float = math.inf
+    """After which nobody waits for it any more."""
     share: float = 1.0
     """Of the request's sentences, how many will have been submitted when the next are; more than 0."""
     pieces: int = 0

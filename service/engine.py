@@ -9,7 +9,7 @@ their cores.
 import math
 import threading
 import time
-from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -24,10 +24,11 @@ from model.hypothesis import Hypothesis
 from model.search import Sentence
 from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
 from service.errors import NotReady, Overloaded
-from service.lanes import Lanes, Turn
+from service.lanes import WEIGHTS, Lanes, Turn
 from service.logs import request_id
 from service.metrics import Metrics
 from service.settings import Settings, Threads, choose_device, share_cores
+from service.waiting import WaitingRoom
 from service.worker import Job, Worker
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
 FOREGROUND_PIECES = 64
 """Some six short sentences: what somebody waits for, rather than a document."""
+SHARE_OF_FOREGROUND = WEIGHTS[Lane.FOREGROUND] / sum(WEIGHTS.values())
 
 
 class Engine:
@@ -52,8 +54,7 @@ class Engine:
         self._limits = limits
         self._for_each = threads.for_each
         self._max_queued_pieces = max_queued_pieces
-        self._queues: dict[Lane, list[Job]] = {lane: [] for lane in Lane}  # by turn
-        self._queued_pieces = 0
+        self._rooms = {lane: WaitingRoom() for lane in Lane}
         self._pieces_to_come: dict[Visit, int] = {}
         self._in_flight = {lane: [0] * threads.workers for lane in Lane}
         self._busy_since: list[float | None] = [None] * threads.workers
@@ -107,9 +108,10 @@ class Engine:
         enough for them; by default nothing. A request that submits more than once gives its ``visit``, and has to leave
         when it may not submit all that is to come.
 
-        A future that is cancelled frees what its source holds before the next step. Overloaded when the queue would be
-        exceeded, unless it is empty: a request that is within the limits of a request must not be refused for ever; nor
-        is one that has been let in. NotReady after close. A future fails with DecodingFailed.
+        A future that is cancelled frees what its source holds before the next step. Overloaded when the client's part
+        of the queue would be exceeded, unless it has nothing there: a request that is within the limits of a request
+        must not be refused for ever; and when the answer would come too late for who waits. One that has been let in
+        is never refused. NotReady after close. A future fails with DecodingFailed.
         """
         visit = visit or Visit()
         pieces = sum(map(len, sources))
@@ -119,7 +121,7 @@ class Engine:
             if self._closing:
                 raise NotReady("Not ready: shutting down")
             if not visit.pieces:
-                self._let_in(pieces + to_come)
+                self._let_in(visit, len(sources), pieces + to_come)
             now = time.monotonic()
             followed = self.follow(sources, config) if self.follow and sources else None
             pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
@@ -129,11 +131,12 @@ class Engine:
                 lane = Lane.FOREGROUND if visit.pieces <= self._policy.foreground_pieces else Lane.BACKGROUND
                 sentence = Sentence(source, _wide_enough(config, held), attention, held)
                 waiting = Waiting(now, len(source), sentence.config.beam_size)
-                job = Job(bundle, sentence, Future(), waiting, visit.turn, lane, request_id.get(), followed)
+                job = Job(
+                    bundle, sentence, Future(), waiting, visit.client, visit.turn, lane, request_id.get(), followed
+                )
                 jobs.append(job)
                 visit.turn += pace_seconds
-                insort(self._queues[lane], job, key=lambda job: job.turn)
-            self._queued_pieces += pieces
+                self._rooms[lane].add(job)
             if to_come:
                 self._pieces_to_come[visit] = to_come
             else:
@@ -149,19 +152,46 @@ class Engine:
         with self._changed:
             self._pieces_to_come.pop(visit, None)
 
-    def _let_in(self, pieces: int) -> None:
-        """Raise Overloaded if there is no room for a request of so many pieces."""
-        if not self._has_room(pieces):
-            self._forget_cancelled()
-        if not self._has_room(pieces):
+    def _let_in(self, visit: Visit, sentences: int, pieces: int) -> None:
+        """Raise Overloaded if a request that begins with so many sentences has no room, or no chance to be in time."""
+        if not self._has_room(visit.client, pieces):
+            for room in self._rooms.values():
+                room.forget_cancelled()
+        if not self._has_room(visit.client, pieces):
             raise Overloaded(f"Too busy: {self._queued_sentences()} sentences are waiting")
+        if not self._queued_sentences():  # if it takes too long by itself, no other time is better
+            return
+        lanes = list(Lane) if pieces > self._policy.foreground_pieces else [Lane.FOREGROUND]
+        late = self._predict_seconds(visit.client, sentences, lanes) - visit.patience_seconds
+        if late > 0:
+            raise Overloaded("Too busy: the answer would come too late", retry_after_seconds=math.ceil(late))
 
-    def _has_room(self, pieces: int) -> bool:
-        waiting = self._queued_pieces + sum(self._pieces_to_come.values())
-        return not waiting or waiting + pieces <= self._max_queued_pieces
+    def _has_room(self, client: str, pieces: int) -> bool:
+        """Say whether a client may have so many more pieces waiting: those who wait have equal parts of the queue."""
+        waiting = Counter[str]()
+        for room in self._rooms.values():
+            waiting.update(room.pieces)
+        for visit, to_come in self._pieces_to_come.items():
+            waiting[visit.client] += to_come
+        part = self._max_queued_pieces // len(waiting.keys() | {client})
+        return not waiting[client] or waiting[client] + pieces <= part
+
+    def _predict_seconds(self, client: str, sentences: int, lanes: Sequence[Lane]) -> float:
+        """Return how long it takes until a request is decoded, by what a sentence took of late; 0 if that is unknown.
+
+        While others wait too, a client is given its part of the time; and a lane, while both have work.
+        """
+        ahead = 0
+        for room in (self._rooms[lane] for lane in lanes):
+            own = room.sentences_of(client)
+            clients = len(room.pieces.keys() | {client})
+            ahead += min(len(room), clients * own + (clients - 1) * sentences)
+        seconds = (ahead + sentences) * max(self._sentence_seconds) / len(self._threads)
+        is_shared = len(lanes) == 1 and len(self._rooms[Lane.BACKGROUND])
+        return seconds / SHARE_OF_FOREGROUND if is_shared else seconds
 
     def _queued_sentences(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return sum(map(len, self._rooms.values()))
 
     def _run(self, index: int) -> None:
         _name_thread("engine")
@@ -184,40 +214,31 @@ class Engine:
                 if turn := lanes.next(self._take):
                     self._in_flight[turn.lane][index] += len(turn.joining)
                     return turn
-                if self._closing and not self._queued_pieces:
+                if self._closing and not self._queued_sentences():
                     return None
                 self._busy_since[index] = None
                 self._changed.wait(self._window_left())
 
     def _window_left(self) -> float | None:
         """Return for how long the policy holds back who waits; None when only a change lets anybody in."""
-        came_at = [queue[0].waiting.came_at for queue in self._queues.values() if queue]
+        came_at = [job.waiting.came_at for room in self._rooms.values() for job in room.first(1)]
         if not came_at or not self._policy.window_seconds:
             return None
         return max(0.0, min(came_at) + self._policy.window_seconds - time.monotonic())
 
     def _take(self, lane: Lane, worker: Worker) -> list[Job]:
         """Take from a lane's queue whom the policy lets in, at most so many that every thread gets an equal part."""
-        queue = self._queues[lane]
-        if not queue:
+        room = self._rooms[lane]
+        if not room:
             return []
         limits = worker.limits(self._limits)
-        if any(job.future.cancelled() for job in queue[: limits.sentences + 1]):
-            self._forget_cancelled()
-            queue = self._queues[lane]
+        if any(job.future.cancelled() for job in room.first(limits.sentences + 1)):
+            room.forget_cancelled()
         load = worker.load
-        waiting = [job.waiting for job in queue[: limits.sentences + 1]]
+        waiting = [job.waiting for job in room.first(limits.sentences + 1)]
         count = self._policy.admits(waiting, load, limits, worker.joins, time.monotonic())
-        part = -(-(len(queue) + sum(self._in_flight[lane])) // len(self._threads))
-        count = min(count, max(0, part - load.sentences))
-        joining, self._queues[lane] = queue[:count], queue[count:]
-        self._queued_pieces -= sum(job.waiting.source_pieces for job in joining)
-        return joining
-
-    def _forget_cancelled(self) -> None:
-        for lane, queue in self._queues.items():
-            self._queues[lane] = [job for job in queue if not job.future.cancelled()]
-        self._queued_pieces = sum(job.waiting.source_pieces for queue in self._queues.values() for job in queue)
+        part = -(-(len(room) + sum(self._in_flight[lane])) // len(self._threads))
+        return room.take(min(count, max(0, part - load.sentences)))
 
 
 def _wide_enough(config: DecodingConfig, constraints: Sequence[Sequence[int]]) -> DecodingConfig:

@@ -74,10 +74,13 @@ class NotReady(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """The queue is full."""
+    """There is more work than can be done in time."""
 
     status = 503
-    retry_after_seconds = 1
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DeadlineExceeded(ServiceError):

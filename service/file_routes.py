@@ -145,7 +145,8 @@ async def _translate(texts: list[str], text_format: Format, fields: FileRequest,
     if not route:
         raise InvalidRequest(f"Translation from {fields.source} to {fields.target} is not supported")
     request.state.task = whole(route)
-    options = Options(text_format=text_format, timeout_seconds=state.settings.timeout_seconds)
+    timeout_seconds, client = state.settings.timeout_seconds, request.state.client
+    options = Options(text_format=text_format, timeout_seconds=timeout_seconds, client=client)
     answers = await state.translator.run_along(route, texts, options)
     translations = [answer.texts[0] for answer in answers]
     is_traditional = fields.target == TRADITIONAL

@@ -106,7 +106,7 @@ async def translate(request: Request) -> Response:
     translator = state.translator
     body = with_codes_of(state.languages, body)
     plans = await aside(_characters(body), lambda: [_read(text, body, state, translator) for text in body.texts])
-    options = _options(body, state)
+    options = _options(body, request, state)
     for plan in plans:
         if body.glossary and len(plan.route) > 1:
             pivot = plan.route[0].target
@@ -198,7 +198,7 @@ async def summarize(request: Request) -> Response:
     tasks = {task.source: task for task in translator.catalogue.serving if task.kind == "summarize"}
     task = tasks[code_for(body.source, tasks)]
     request.state.task = task
-    answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, state)))
+    answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, request, state)))
     return _json(summarize_response(body, task, answers, translator.catalogue))
 
 
@@ -223,7 +223,7 @@ def _json(answer: BaseModel) -> Response:
     return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
 
-def _options(body: TextRequest, state: ServiceState) -> Options:
+def _options(body: TextRequest, request: Request, state: ServiceState) -> Options:
     timeout_seconds = state.settings.timeout_seconds
     if body.timeout_ms is not None:  # compared before it is divided, as no float holds what JSON can spell
         timeout_seconds = min(1000 * timeout_seconds, body.timeout_ms) / 1000
@@ -234,6 +234,7 @@ def _options(body: TextRequest, state: ServiceState) -> Options:
         n_best=1 + body.alternatives,
         attention=body.attention,
         timeout_seconds=timeout_seconds,
+        client=request.state.client,
         text_format=body.format,
         glossary=body.glossary if isinstance(body, TranslateRequest) else {},
         parts=summary.sentences if summary else 1,

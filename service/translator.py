@@ -40,6 +40,8 @@ class Options(NamedTuple):
     n_best: int = 1
     attention: bool = False
     timeout_seconds: float | None = None
+    client: str = ""
+    """Who asks."""
     text_format: TextFormat = "text"
     glossary: Mapping[str, str] = {}
     """Term → what its translation has to be."""
@@ -77,13 +79,13 @@ class Translator:
 
     async def run_along(self, route: Sequence[Task], texts: Sequence[str], options: Options = DEFAULTS) -> list[Answer]:
         """Do the tasks of a route one after the other, each on the best outputs of the one before; see ``run``."""
-        return await self._run_along(Visit(), route, texts, options)
+        return await self._run_along(_visit(options), route, texts, options)
 
     async def run_each(
         self, routes: Sequence[Sequence[Task]], texts: Sequence[str], options: Options = DEFAULTS
     ) -> list[Answer]:
         """Do for each text the tasks of its own route, all at once; without any, it is its answer. See ``run``."""
-        visit = Visit()
+        visit = _visit(options)
         places: dict[tuple[Task, ...], list[int]] = {}
         for place, route in enumerate(routes):
             places.setdefault(tuple(route), []).append(place)
@@ -131,7 +133,7 @@ class Translator:
 
         The answer counts: what went wrong in a sentence is mended only when all are there.
         """
-        visit = Visit()
+        visit = _visit(options)
         current: Futures = []
         following: Futures = []
         hypotheses: list[list[Hypothesis]] = []
@@ -236,6 +238,11 @@ class _Deadline:
 async def aside(characters: int, work: Callable[[], Result]) -> Result:
     """Do work on so many characters without holding up the event loop; for a few, a thread would cost more."""
     return work() if characters <= INLINE_CHARACTERS else await asyncio.to_thread(work)
+
+
+def _visit(options: Options) -> Visit:
+    patience = math.inf if options.timeout_seconds is None else options.timeout_seconds
+    return Visit(options.client, patience)
 
 
 def _configured(decoding: DecodingConfig, options: Options) -> DecodingConfig:

@@ -31,6 +31,8 @@ class Job(NamedTuple):
     sentence: Sentence
     future: Future[list[Hypothesis]]
     waiting: Waiting
+    client: str
+    """Who is to be treated as one when there is not enough for all."""
     turn: float
     lane: Lane
     request_id: str | None = None

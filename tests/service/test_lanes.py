@@ -48,7 +48,7 @@ def bundle() -> Bundle:
 
 def job(bundle: Bundle, lane: Lane, steps: int) -> Job:
     sentence = Sentence([1] * steps, DecodingConfig(beam_size=1))
-    return Job(bundle, sentence, Future(), Waiting(0.0, steps, 1), 0.0, lane)
+    return Job(bundle, sentence, Future(), Waiting(0.0, steps, 1), "", 0.0, lane)
 
 
 def from_queue(queue: list[Job]) -> Callable[[Lane, Worker], list[Job]]:

@@ -52,7 +52,7 @@ def worker(metrics: Metrics) -> Worker:
 
 def job(bundle: Bundle, source: Sequence[int], *, beam_size: int = 1, came_at: float = 0.0) -> Job:
     sentence = Sentence(source, DecodingConfig(beam_size=beam_size))
-    return Job(bundle, sentence, Future(), Waiting(came_at, len(source), beam_size), came_at, Lane.FOREGROUND)
+    return Job(bundle, sentence, Future(), Waiting(came_at, len(source), beam_size), "", came_at, Lane.FOREGROUND)
 
 
 def answer_of(one: Job) -> list[int]:
