@@ -78,7 +78,7 @@ class Translator:
     async def run_each(
         self, routes: Sequence[Sequence[Task]], texts: Sequence[str], options: Options = DEFAULTS
     ) -> list[Answer]:
-        """Do for each text the tasks of its own route, all at once; without any, it is its answer. See ``run``."""
+        """Do for each text the tasks of its own route, all at once; one without any is its own answer. See ``run``."""
         visit = Visit()
         places: dict[tuple[Task, ...], list[int]] = {}
         for place, route in enumerate(routes):
