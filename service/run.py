@@ -71,7 +71,7 @@ class Run:
         self.bundle = bundle
         self.config = config
         self.texts = texts
-        self.characters = sum(map(len, texts))
+        self.characters = sum(map(len, texts)) + sum(map(len, reading.glossary))
         self._parsed: list[Parsed] = [parse(text, reading.text_format, task, bundle.tokenizer) for text in texts]
         self._prepared = [
             [prepare(task, text, bundle, parts=reading.parts) for text in parsed.texts] for parsed in self._parsed

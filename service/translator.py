@@ -84,7 +84,7 @@ class Translator:
     async def run_each(
         self, routes: Sequence[Sequence[Task]], texts: Sequence[str], options: Options = DEFAULTS
     ) -> list[Answer]:
-        """Do for each text the tasks of its own route, all at once; without any, it is its answer. See ``run``."""
+        """Do for each text the tasks of its own route, all at once; one without any is its own answer. See ``run``."""
         visit = _visit(options)
         places: dict[tuple[Task, ...], list[int]] = {}
         for place, route in enumerate(routes):
@@ -198,7 +198,7 @@ class Translator:
             for place, found in zip(again.places, await gather(futures), strict=True):
                 hypotheses[place] = found
         answers = await aside(run.characters, lambda: run.finish(hypotheses))
-        self.engine.metrics.characters.labels(run.task).inc(run.characters)
+        self.engine.metrics.characters.labels(run.task).inc(sum(map(len, run.texts)))
         for text, answer in zip(run.texts, answers, strict=True):
             output = answer.texts[0]
             text_log.info("%s: %r → %r", run.task, text, output, extra={"source_text": text, "output_text": output})
