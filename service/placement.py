@@ -157,11 +157,14 @@ class _Placer:
             start += 1
         while end - 1 > start and self.is_mark[end - 1]:
             end -= 1
-        for _ in range(_marks_in_front(text)):
-            if start > box[0] and self._is_free_mark(start - 1) and self._joins(start - 1):
+        front, back = _marks_in_front(text), _marks_in_front(text[::-1])
+        for _ in range(front):
+            may_be_apart = text[front : front + 1].isspace()
+            if start > box[0] and self._is_free_mark(start - 1) and (may_be_apart or self._joins(start - 1)):
                 start -= 1
-        for _ in range(_marks_in_front(text[::-1])):
-            if end < box[1] and self._is_free_mark(end) and self._joins(end - 1):
+        for _ in range(back):
+            may_be_apart = text[-back - 1 : -back].isspace()
+            if end < box[1] and self._is_free_mark(end) and (may_be_apart or self._joins(end - 1)):
                 end += 1
         return start, end
 

@@ -109,7 +109,7 @@ def test_elements_within_an_address_stay_where_they_were_in_it() -> None:
 
 
 def test_text_is_escaped_and_spelled_as_it_was() -> None:
-    assert translated("er&#39;s <b>&lt;x&gt;</b>", "<X> ER'S") == "<b>&lt;X&gt;</b> ER&#39;S"
+    assert translated("er&#39;s <b>x&lt;</b>", "X< ER'S") == "<b>X&lt;</b> ER&#39;S"
 
 
 def test_chinese_is_not_cut_within_a_piece() -> None:
