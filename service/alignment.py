@@ -28,6 +28,7 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U
 _MARKS = "".join(c for c in map(chr, range(0xFFFF)) if unicodedata.category(c)[0] in "PS")
 _LETTER = rf"[^\s{_PRIVATE}{_UNSPACED}{re.escape(_MARKS)}]"
 _UNIT = re.compile(rf"[{_PRIVATE}]|[{_UNSPACED}]+|{_LETTER}+(?:['’‑-]{_LETTER}+)*|\S")
+_TYPED = str.maketrans("‘’‚‛ʼ´‹›„“”‟«»‐‑‒–—―−", "'" * 8 + '"' * 6 + "-" * 7)
 _NEAR = 8
 """Characters that a piece may be away from where it is expected, as normalizing changes some."""
 
@@ -197,9 +198,10 @@ def find_units(text: str, cuts: set[int]) -> list[Range]:
     return units
 
 
-def _in_small_letters(text: str) -> str:
-    """Return a text, as long as it was, in small letters: what is in capitals was not so to the network."""
-    return "".join(small if len(small := character.lower()) == 1 else character for character in text)
+def _as_typed(text: str) -> str:
+    """Return a text, as long as it was, in small letters and with typed marks, as it may have been to the network."""
+    small = "".join(small if len(small := character.lower()) == 1 else character for character in text)
+    return small.translate(_TYPED)
 
 
 def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
@@ -209,7 +211,7 @@ def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
     """
     ranges: list[Range] = []
     at = 0
-    written = _in_small_letters(_STAND_IN.sub("\ue000", text))
+    written = _as_typed(_STAND_IN.sub("\ue000", text))
     i = 0
     while i < len(pieces):
         stop = i
@@ -221,7 +223,7 @@ def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
             stop = i + 1
             says = _STAND_IN.sub("\ue000", pieces[i].replace("▁", ""))
         start = None
-        for character in _in_small_letters(says):
+        for character in _as_typed(says):
             place = written.find(character, at, at + _NEAR)
             if place >= 0:
                 start, at = place if start is None else start, place + 1

@@ -7,6 +7,7 @@ siblings, whatever the attention looks like.
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,11 +158,13 @@ class _Placer:
             start += 1
         while end - 1 > start and self.is_mark[end - 1]:
             end -= 1
-        for _ in range(_marks_in_front(text)):
-            if start > box[0] and self._is_free_mark(start - 1) and self._joins(start - 1):
+        marks, are_apart = _marks_in_front(text)
+        for _ in range(marks):
+            if start > box[0] and self._is_free_mark(start - 1) and (are_apart or self._joins(start - 1)):
                 start -= 1
-        for _ in range(_marks_in_front(text[::-1])):
-            if end < box[1] and self._is_free_mark(end) and self._joins(end - 1):
+        marks, are_apart = _marks_in_front(text[::-1])
+        for _ in range(marks):
+            if end < box[1] and self._is_free_mark(end) and (are_apart or self._joins(end - 1)):
                 end += 1
         return start, end
 
@@ -208,8 +211,11 @@ class _Placer:
         return max(filter(may_be_cut, range(low, high + 1)), key=lambda at: float(sums[at - low]), default=box[0])
 
 
-def _marks_in_front(text: str) -> int:
-    return next((i for i, character in enumerate(text) if not _is_mark(character)), len(text))
+def _marks_in_front(text: str) -> tuple[int, bool]:
+    """Return how many marks are before the first word, and whether there is space around any of them."""
+    front = "".join(takewhile(lambda character: _is_mark(character) or character.isspace(), text))
+    marks = "".join(front.split())
+    return len(marks), marks != front
 
 
 def _is_mark(character: str) -> bool:

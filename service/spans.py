@@ -24,6 +24,8 @@ _URL = rf"(?:{_OF_URL}|\({_OF_URL}*\))*(?:{_END_OF_URL}|\({_OF_URL}*\))"  # pare
 _DOMAIN = r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _ENTITY = "|".join(name for name in html5 if name.endswith(";"))
 
+_GROUPS = r"(?<![A-Za-z0-9_.,])(?!\d{1,3}(?:\.\d{3})+(?![\w.]))\d+(?:[-./:]\d+){2,}(?![A-Za-z0-9_])"
+"""Dates, times, versions and addresses, but no thousands."""
 _NUMBER = r"(?<![\w.,])\d+(?:[.,]\d+)*"
 _UNIT = (
     r"km/h|mph|km²?|[cmnµ]m|m[²³]?|[kmµ]?g|[mc]l|k?Wh|[kM]W|[mk]V|mA|[kMG]?Hz|[kKMGT]i?B|Mbit/s|px|pt|dpi|fps|ms"
@@ -42,6 +44,7 @@ _SPAN = re.compile(
             r"(?<![A-Za-z0-9&])#[^\W\u2000-\uffff]+",
             r"\{\{[^{}\n]*\}\}|\$?\{[^{}\s]*\}|%\{\w+\}|%\(\w+\)[a-z]",
             r"(?<!\d)%(?:\d+\$)?[.\d]*[sdifxu@](?![A-Za-z0-9])",
+            _GROUPS,
             rf"{_NUMBER}[ \u00a0\u202f]?(?:{_UNIT})(?![\w/²³])|[€$£¥][ \u00a0\u202f]?\d+(?:[.,]\d+)*",
             rf"&(?:#\d+;|#x[0-9a-fA-F]+;|{_ENTITY})",
             rf"(?:[0-9#*]\ufe0f?\u20e3|[{_EMOJI}][{_EMOJI}{_JOINERS}]*)+",
@@ -53,7 +56,8 @@ _SPAN = re.compile(
 
 # Most texts hold no span, and to see that by this takes a tenth of the time.
 _SIGN = re.compile(
-    rf"\d[ \u00a0\u202f]?[^\W\d_]|[€$£¥°`/@#<{{%&\u20e3{_EMOJI}\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]|www\."
+    rf"\d[ \u00a0\u202f]?[^\W\d_]|\d[-./:]\d|www\."
+    rf"|[€$£¥°`/@#<{{%&\u20e3{_EMOJI}\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]"
 )
 """What every span holds one of."""
 
@@ -116,7 +120,7 @@ class Masked(NamedTuple):
         for mask, stand_in in self.stand_in_of.items():
             before, found, after = output.partition(mask)
             output = f"{before}{stand_in}{after}" if found else f"{output} {stand_in}".lstrip()
-        return output.translate(dict.fromkeys(map(ord, self.masks)))
+        return re.sub(f" ?[{self.masks}]", "", output) if self.masks else output
 
 
 def with_masks(sentence: str, masks: str) -> Masked:

@@ -21,11 +21,11 @@ CUTS = (
 )
 MARKER = re.compile(
     r"\s*(?:"
-    r"(?:[-*+•·‣◦▪–—>#]+|\(?(?:\d{1,3}|[a-zA-Z])\)|\d{1,3}(?:\.\d{1,3})*\.|\[[ xX]?\]|:\w[\w .-]*:)[ \t]+"
+    r"(?:[-*+•·‣◦▪–—>#]+|\(?(?:\d{1,3}|[a-zA-Z])\)|\d{1,3}(?:\.\d{1,3})*\.|\[[ xX]?\]|[a-zA-Z]:|:\w[\w .-]*:)[ \t]+"
     r"|(?:\d{1,3}|[一二三四五六七八九十]{1,3})、\s*|（(?:\d{1,3}|[一二三四五六七八九十]{1,3})）\s*"
     r")+(?=\S)"
 )
-"""What stands before the text of a line: bullets, numbers, quotes, headings of Markdown, fields of reST."""
+"""What stands before the text of a line: bullets, numbers, quotes, headings of Markdown, fields of reST, letters."""
 LABEL = re.compile(r"(?P<name>[^\W\d_][\w-]*)\s?:\s+(?=\S)")
 """What begins a header of a mail or a line of a form: ``Date: ``."""
 COLUMNS = re.compile(r"\t\s*| {3,}|(?<!\S)[|·•›](?!\S)\s*")

@@ -49,6 +49,14 @@ def test_paragraphs_lists_and_blank_lines_around_it_stay_apart() -> None:
         "Eine Beschriftung, die länger ist als vierzig Zeichen sind\nUnd noch eine\nUnd noch eine dritte davon\n",
         "Der erste Satz ist so lang, dass die Zeile beinahe voll ist, und er endet.\nDer zweite.\n",
         "- " + "ein langer Punkt einer Liste " * 3 + "\n- " + "noch ein Punkt einer Liste " * 3 + "\n",
+        # Headings, rules, tables, headers, fields.
+        "Eine Überschrift, die länger ist als vierzig Zeichen sind\n" + "=" * 57 + "\nText\n",
+        "-" * 57 + "\nHinweis auf das, was danach kommt\n",
+        "| Name des Mitarbeiters | Abteilung | Telefon |\n| Anna Schmidt          | Einkauf   | 123     |\n",
+        "Name des Mitarbeiters\tAbteilung\tTelefonnummer\nAnna Schmidt\tEinkauf\t12345\n",
+        "Name des Mitarbeiters     Abteilung      Telefon\nAnna Schmidt              Einkauf        123\n",
+        "Betreff: Ihre Anfrage vom 3. Mai zum Thema Heizung\nDatum: 3. Mai\n",
+        ":param name: Der Name des Menschen, der gegrüßt wird\n:param size: Die Größe\n",
         "",
         "\n",
         "\n\n\n",
@@ -136,3 +144,23 @@ def test_long_runs_of_white_space_take_no_more_than_a_pass(text: str) -> None:
 def test_a_line_of_white_space_of_any_kind_is_a_blank_line(blank: str) -> None:
     text = f"Dies ist eine lange Zeile, die mehr als vierzig Zeichen hat\n{blank}\nnoch"
     assert unwrap(text, "de").text == text
+
+
+def test_lines_that_are_indented_by_wide_spaces_come_back() -> None:
+    text = f"\u3000\u3000{PROSE[:60]}\n\u00a0{PROSE[61:90]}"
+    assert unwrap(text, "de").rewrap(unwrap(text, "de").text, "de") == text
+
+
+@pytest.mark.parametrize(
+    "span", ["https://example.org/a_(b)?q=1&r=%20#top", "``some code with spaces``", "{{ user.name }}"]
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_line_ends_within_a_span(span: str, language: str) -> None:
+    unwrapped = unwrap(textwrap.fill(PROSE, 40), "de")
+    assert all(span in unwrapped.rewrap(f"{PROSE[:n]} {span} {PROSE[n:]}", language) for n in range(len(PROSE)))
+
+
+def test_words_of_latin_letters_in_wrapped_chinese_keep_the_space_between_them() -> None:
+    text = "我们很高兴地通知您，我们正使用 Python\nStandard Library 的最新版本\n号，请注意。"
+    assert "Python Standard Library" in unwrap(text, "zh").text
+    assert "版本号" in unwrap(text, "zh").text

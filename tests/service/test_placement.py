@@ -52,6 +52,8 @@ def test_elements_are_around_the_words_that_came_of_theirs(html: str, target: st
         ("er <i>(mann)</i> da", "DA (MANN) ER", "DA <i>(MANN)</i> ER"),
         ("<b> hallo </b>welt", "HALLO WELT", "<b>HALLO</b> WELT"),
         ("er<b>!</b> da", "ER! DA", "ER<b>!</b> DA"),
+        ("er <b>– da</b> ja", "ER – DA JA", "ER <b>– DA</b> JA"),
+        ("er <b>da! &amp;</b> ja", "ER DA! & JA", "ER <b>DA! &amp;</b> JA"),
         ("er <b>da</b>", "ER.", "ER.<b></b>"),
     ],
 )
@@ -109,7 +111,11 @@ def test_elements_within_an_address_stay_where_they_were_in_it() -> None:
 
 
 def test_text_is_escaped_and_spelled_as_it_was() -> None:
-    assert translated("er&#39;s <b>&lt;x&gt;</b>", "<X> ER'S") == "<b>&lt;X&gt;</b> ER&#39;S"
+    assert translated("er&#39;s <b>x&lt;</b>", "X< ER'S") == "<b>X&lt;</b> ER&#39;S"
+
+
+def test_an_element_may_begin_amid_numbers_that_are_not_translated() -> None:
+    assert translated("12 | <b>13 | ja</b>", "JA") == "12 | <b>13 | JA</b>"
 
 
 def test_chinese_is_not_cut_within_a_piece() -> None:

@@ -32,6 +32,10 @@ SPANS = [
     "``code here``",
     "`code`",
     "`docs <https://docs.python.org>`_",
+    "2024-05-03",
+    "10:12:33",
+    "02.05.2024",
+    "192.168.0.1",
     "<b>",
     "</b>",
     "<a href='x y' b>",
@@ -71,6 +75,7 @@ def test_a_span_is_one_stand_in_wherever_it_stands(span: str, around: str) -> No
         "{ }",
         "a < b und c > d",
         "<3",
+        "1.000.000 und 3.50 und 14:30",
         "",
     ],
 )
@@ -114,7 +119,7 @@ def test_masks_that_the_network_made_up_go_and_characters_that_it_does_not_know_
     x, y = stand_ins(sentence)
     masked = with_masks(sentence, "\ue000\ue001\ue002")
     assert masked.text == "Von \ue000 an \ue001."
-    assert masked.restore("From \ue001 to \ue001 and \ue002.") == f"From {y} to  and . {x}"
+    assert masked.restore("From \ue001 to \ue001 and \ue002.") == f"From {y} to and. {x}"
     assert not masked.is_whole("From \ue001 to \ue001.")
     assert with_masks("Menü \ue010", "").restore("Menu \ue010") == "Menu \ue010"
 
@@ -132,5 +137,7 @@ def test_long_texts_without_a_space_come_back() -> None:
         "a.b@" * 75_000,
         "http://" + "(" * 300_000,
         "%" * 300_000,
+        "1." * 150_000,
+        "1" * 300_000,
     ):
         assert protect(text).restore(protect(text).text) == text

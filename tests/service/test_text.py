@@ -278,7 +278,7 @@ def test_no_two_neighbours_of_what_was_packed_would_fit_together(random: Random)
     "marker",
     [
         *("- ", "* ", "• ", "1. ", "12) ", "(3) ", "# ", "## ", "> ", "> > ", "- [ ] ", "  -  "),
-        *("a) ", "(b) ", "1.2. ", "3.10.1. ", "1、", "（二）", "十二、 ", ":param name: ", ":returns: "),
+        *("a) ", "(b) ", "1.2. ", "3.10.1. ", "1、", "（二）", "十二、 ", ":param name: ", ":returns: ", "Q: "),
     ],
 )
 def test_what_stands_before_the_text_of_a_line_is_not_translated(marker: str) -> None:
