@@ -3,10 +3,12 @@
     .venv/bin/python benchmarks/reload.py [RELOADS]
 
 By default ten. The service has all starters; of one, two versions take turns, which are the same network in two
-archives: to the service they are two networks, and any answer that differs from what it gave at first is wrong.
+archives: to the service they are two networks, and any answer that differs from what it gave at first is wrong. It
+notices new versions by itself, and the time until they are served has that in it.
 """
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -22,10 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from model.bundle import MANIFEST, NETWORK, checksum
-from service.bench.server import Target, post, resident_bytes, served
+from service.bench.server import Target, get, post, resident_bytes, served
 from service.settings import STARTERS, Settings
 
 RELOADS = 10
+LOOK_SECONDS = 0.2
+"""How often the service looks for new versions, and twice before it loads one."""
 CLIENTS = 4
 WARM_UP_SECONDS = 20
 SECONDS_AFTER = 2
@@ -50,13 +54,18 @@ class Outcome(NamedTuple):
     wrong: bool
 
 
+def name_of(version: int) -> str:
+    """Return what the manifest says, which no starter does."""
+    return f"reloaded-{version}"
+
+
 def put_version(models: Path, version: int) -> None:
     """Put another version of the starter into the folder, moved into its place as a whole."""
     made = models / ".made"
     shutil.copytree(STARTERS / NAME, made)
     archive = (made / NETWORK).read_bytes() + b"\0" * (version % 2)
     manifest = json.loads((made / MANIFEST).read_text())
-    manifest |= {"version": str(version), "files": manifest["files"] | {NETWORK: checksum(archive)}}
+    manifest |= {"version": name_of(version), "files": manifest["files"] | {NETWORK: checksum(archive)}}
     (made / NETWORK).write_bytes(archive)
     (made / MANIFEST).write_text(json.dumps(manifest))
     (models / NAME).rename(models / ".old")
@@ -99,18 +108,25 @@ def megabytes(target: Target) -> float:
     return (resident_bytes(target) or 0.0) / 1e6
 
 
-def reload(target: Target) -> float:
-    """Let the service load what changed; return the seconds that took."""
+def seconds_until_served(target: Target, version: int) -> float:
+    """Wait until a version is served; return for how long."""
     started = time.monotonic()
-    status, answer = post(f"{target.url}/models/reload", "", timeout=120)
-    assert status == 200, answer
-    assert json.loads(answer)["loaded"] == [NAME], answer
+    while version_of(target) != name_of(version):
+        time.sleep(LOOK_SECONDS)
     return time.monotonic() - started
+
+
+def version_of(target: Target) -> str | None:
+    """Return the version of the starter that is served; None where the service does not say."""
+    status, answer = get(f"{target.url}/models")
+    bundles = json.loads(answer) if status == 200 else []
+    return next((str(one["version"]) for one in bundles if one["folder"] == NAME), None)
 
 
 def main() -> None:
     """Print memory after each reload, and how requests fared."""
     reloads = int(sys.argv[1]) if len(sys.argv) > 1 else RELOADS
+    os.environ["DRAGOMAN_RELOAD_SECONDS"] = str(LOOK_SECONDS)
     with TemporaryDirectory() as folder:
         models = Path(shutil.copytree(STARTERS, Path(folder) / "models"))
         with served(Settings(models=models)) as target, ThreadPoolExecutor(CLIENTS) as threads:
@@ -119,13 +135,13 @@ def main() -> None:
             crowd = [Client(target, dict(zip(SENTENCES, first, strict=True)), seed) for seed in range(CLIENTS)]
             stop = Event()
             running = [threads.submit(client.run, stop) for client in crowd]
-            table = Table("reloads", "took, s", "resident, MB")
+            table = Table("reloads", "served after, s", "resident, MB")
             time.sleep(WARM_UP_SECONDS)
             table.add_row("0", "", f"{megabytes(target):.0f}")
             begun = time.monotonic()
             for n in range(1, reloads + 1):
                 put_version(models, n)
-                seconds, loaded_at = reload(target), time.monotonic()
+                seconds, loaded_at = seconds_until_served(target, n), time.monotonic()
                 while not all(client.has_asked_since(loaded_at) for client in crowd):
                     time.sleep(0.1)
                 time.sleep(SECONDS_AFTER)
