@@ -90,13 +90,16 @@ def test_spaces_between_sentences_stay_where_both_ends_are_of_scripts_with_space
     assert answer.texts == [".cbA {x} .feD {y}"]
 
 
-def test_a_wrapped_paragraph_is_one_on_all_of_its_way_through_another_language(translator: Translator) -> None:
-    text = "Abcd efgh ijkl mnop qrst uvwx yzab cdef\nghij klmn opqr stuv wxyz abcd efgh ijkl\nmnop."
-    route = [TRANSLATE, INTO_CHINESE]
-    (answer,) = asyncio.run(translator.run_along(route, [text]))
-    assert len(answer.texts[0].splitlines()) == 3
-    (whole,) = asyncio.run(translator.run_along(route, [" ".join(text.split())]))
-    assert "".join(answer.texts[0].split()) == "".join(whole.texts[0].split())
+def test_a_wrapped_paragraph_is_one_sentence_to_the_second_network_too(
+    translator: Translator, search: GatedSearch
+) -> None:
+    answer_with(search, "Ab cd ef gh")  # which would be wrapped at less than anybody wraps
+    text = "Abcd efgh ijkl mnop qrst uvwx yzab cdefg\nhijk lmno pqrs."
+    bundle = fake_bundle(search, tasks=TASKS)
+    translator.catalogue.serving.update(dict.fromkeys(bundle.manifest.tasks, bundle))
+    (answer,) = asyncio.run(translator.run_along([TRANSLATE, INTO_CHINESE], [text]))
+    assert answer.texts == ["Ab cd ef\ngh"]
+    assert len(search.sources) == 2
 
 
 def test_a_sentence_of_which_the_network_says_nothing_stays_as_it_is(
