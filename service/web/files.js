@@ -1,6 +1,6 @@
 /* A file that is dropped on the page or chosen: translated, and offered for download. */
 
-import { sendFile } from "./api.js";
+import { Problem, persist, sendFile } from "./api.js";
 import { settings } from "./settings.js";
 import { t } from "./strings.js";
 
@@ -23,14 +23,18 @@ async function translate(file, explain) {
     progress.removeAttribute("value"); // how long it takes to translate is not known
     element("file-state").textContent = t("Translating");
   };
+  const { signal } = running;
+  const fields = { source: settings.from, target: settings.to };
+  const showWait = (problem) => { element("file-state").textContent = explain(problem); };
   try {
-    const url = await sendFile(file, { source: settings.from, target: settings.to }, onSent, running.signal);
+    const url = await persist(() => sendFile(file, fields, onSent, signal), showWait, signal);
     element("file-state").textContent = t("Done");
     element("download").href = new URL(url).pathname; // the proxy in front may have another name
     element("download").download = "";
     element("download").hidden = false;
   } catch (error) {
     if (error.name === "AbortError") return;
+    if (!(error instanceof Problem)) throw error;
     element("file-state").textContent = explain(error);
   }
   progress.hidden = true;

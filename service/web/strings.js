@@ -84,6 +84,7 @@ const TABLE = {
     "Aucun modèle ne traduit de {from} vers {to}.",
     "没有从{from}到{to}的翻译模型。",
   ],
+  "The file could not be sent.": ["Die Datei konnte nicht gesendet werden.", "Le fichier n’a pas pu être envoyé.", "文件无法发送。"],
   "Sending": ["Wird gesendet", "Envoi", "正在发送"],
   "Translating": ["Wird übersetzt", "Traduction", "正在翻译"],
   "Done": ["Fertig", "Terminé", "完成"],
@@ -94,6 +95,7 @@ const TABLE = {
     "{piece} : sûr à {percent} % ; a surtout regardé {sources}",
     "{piece}：把握 {percent}%；最关注 {sources}",
   ],
+  "{piece}: {percent} % sure": ["{piece}: zu {percent} % sicher", "{piece} : sûr à {percent} %", "{piece}：把握 {percent}%"],
   "{bundles} bundles on {device}; {decoding} sentences in work, {waiting} waiting": [
     "{bundles} Bündel auf {device}; {decoding} Sätze in Arbeit, {waiting} warten",
     "{bundles} modèles sur {device} ; {decoding} phrases en cours, {waiting} en attente",
