@@ -15,7 +15,6 @@ async function translate(file, explain) {
   element("download").hidden = true;
   element("file-name").textContent = file.name;
   element("file-state").textContent = t("Sending");
-  progress.hidden = false;
   progress.value = 0;
   const onSent = (share) => {
     progress.value = share;
@@ -32,12 +31,13 @@ async function translate(file, explain) {
     element("download").href = new URL(url).pathname; // the proxy in front may have another name
     element("download").download = "";
     element("download").hidden = false;
+    progress.value = 1;
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
     element("file-state").textContent = explain(error);
+    progress.value = 0;
   }
-  progress.hidden = true;
 }
 
 /** explain: says a Problem in words. */

@@ -9,6 +9,7 @@ export const ASKED = { alternatives: ALTERNATIVES, scores: true, attention: true
 
 export function hide() {
   element("chosen").hidden = true;
+  element("changes").replaceChildren();
   element("inside-hint").hidden = false;
 }
 

@@ -60,7 +60,7 @@ function counted() {
 
 function showCount() {
   const { count, limit } = counted();
-  element("count").textContent = count ? t("{count} of {limit} characters", { count, limit }) : "";
+  element("count").textContent = count ? `${count} / ${limit}` : "";
   element("count").classList.toggle("over-limit", count > limit);
 }
 
@@ -276,7 +276,7 @@ function listen() {
   }
   element("defaults").addEventListener("click", () => { settings.penalty = ""; set("beam", ""); });
   element("length").addEventListener("change", () => set("length", element("length").value));
-  element("sentences").addEventListener("change", () => set("lines", element("sentences").value));
+  element("sentences").addEventListener("input", () => set("lines", element("sentences").value));
   element("copy").addEventListener("click", () => copy(output.text()));
   element("share").addEventListener("click", () => {
     history.replaceState(null, "", link()); // where it may be copied by hand, too

@@ -58,7 +58,6 @@ const TABLE = {
   "Detect": ["Erkennen", "Détecter", "自动检测"],
   "Detected: {language} ({confidence} %)": ["Erkannt: {language} ({confidence} %)", "Détecté : {language} ({confidence} %)", "检测到：{language}（{confidence}%）"],
   "through {language}": ["über {language}", "via {language}", "经由{language}"],
-  "{count} of {limit} characters": ["{count} von {limit} Zeichen", "{count} caractères sur {limit}", "{count} / {limit} 个字符"],
   "Working": ["In Arbeit", "En cours", "处理中"],
   "Summarized in {parts} parts": ["In {parts} Teilen zusammengefasst", "Résumé en {parts} parties", "分 {parts} 部分摘要"],
   "The text is too long: {count} of {limit} characters.": [
