@@ -59,7 +59,7 @@ function segments(text) {
 
 const shownPiece = (piece) => piece.replaceAll("▁", "␣").replace(/^<\/s>$/, "∎");
 
-const heat = (weight) => `rgb(var(--heat) / ${Math.round(55 * weight)}%)`;
+const heat = (weight) => `rgb(var(--heat) / ${Math.round(45 * weight)}%)`;
 
 function showPieces({ source, target, log_probabilities: logs, attention }) {
   const sources = source.map((piece) => make("span", shownPiece(piece), "piece"));

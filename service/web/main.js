@@ -113,7 +113,7 @@ function showControls() {
 function showDetected(found) {
   detected = found?.confidence ? found.language : null;
   element("detected").textContent = detected
-    ? t("Detected: {language} ({confidence} %)", { language: nameOf(detected), confidence: Math.round(found.confidence) })
+    ? `${nameOf(detected)} (${Math.round(found.confidence)} %)`
     : "";
 }
 

@@ -56,7 +56,6 @@ const TABLE = {
   "API": ["API", "API", "API"],
   "Metrics": ["Metriken", "Métriques", "指标"],
   "Detect": ["Erkennen", "Détecter", "自动检测"],
-  "Detected: {language} ({confidence} %)": ["Erkannt: {language} ({confidence} %)", "Détecté : {language} ({confidence} %)", "检测到：{language}（{confidence}%）"],
   "through {language}": ["über {language}", "via {language}", "经由{language}"],
   "Working": ["In Arbeit", "En cours", "处理中"],
   "Summarized in {parts} parts": ["In {parts} Teilen zusammengefasst", "Résumé en {parts} parties", "分 {parts} 部分摘要"],
