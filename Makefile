@@ -3,7 +3,7 @@ PORT ?= 8000
 VENV := .venv
 NODE := tests/service/node
 
-.PHONY: serve test lint audit fuzz
+.PHONY: serve test test-browser browser lint audit fuzz
 
 serve: $(VENV)/installed
 	$(VENV)/bin/dragoman serve --port $(PORT)
@@ -11,6 +11,21 @@ serve: $(VENV)/installed
 # Without compiled files each process would compile all tests anew.
 test: $(VENV)/installed-dev $(NODE)/node_modules/installed
 	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/pytest --numprocesses auto --dist loadgroup
+
+# The page in a real browser; make test runs these too, once a browser and what drives it are there.
+test-browser: browser
+	$(VENV)/bin/pytest tests/browser
+
+browser: $(VENV)/installed-browser
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	  if command -v $$name > /dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk > /dev/null; \
+	else echo "There is no browser, and only root could install one: put Chromium or Chrome on the PATH."; exit 1; fi
+
+$(VENV)/installed-browser: $(VENV)/installed-dev
+	$(VENV)/bin/pip install --quiet --editable '.[browser]'
+	touch $@
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

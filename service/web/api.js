@@ -1,19 +1,47 @@
 /* The public API, as this page needs it. Errors are Problems, which say what a person can do about them. */
 
+const RETRY_SECONDS = 2;
 let key = "";
 
 export function useKey(value) {
   key = value;
 }
 
+export const hasKey = () => Boolean(key);
+
 export class Problem extends Error {
-  /** status 0: the server does not answer. retryAfter: seconds, or null. */
-  constructor(message, status, retryAfter = null) {
+  /** status 0: the server does not answer; null: a file could not be sent. retryAfter: seconds. */
+  constructor(message, status, retryAfter = RETRY_SECONDS) {
     super(message);
     this.status = status;
     this.retryAfter = retryAfter;
   }
 }
+
+function wait(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, 1000 * seconds);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("", "AbortError"));
+    });
+  });
+}
+
+/** Do some work, again and again while the service is busy or gone; onProblem is told each time why it has to wait. */
+export async function persist(work, onProblem, signal) {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Problem) || ![0, 429, 503].includes(error.status)) throw error;
+      onProblem(error);
+      await wait(error.retryAfter, signal);
+    }
+  }
+}
+
+const retryAfter = (header) => Number(header) || RETRY_SECONDS;
 
 async function ask(path, options = {}) {
   let response;
@@ -25,8 +53,7 @@ async function ask(path, options = {}) {
   }
   if (!response.ok) {
     const said = await response.json().catch(() => ({}));
-    const seconds = Number(response.headers.get("Retry-After"));
-    throw new Problem(said.error ?? response.statusText, response.status, seconds || null);
+    throw new Problem(said.error ?? response.statusText, response.status, retryAfter(response.headers.get("Retry-After")));
   }
   return response;
 }
@@ -81,9 +108,9 @@ export function sendFile(file, fields, onSent, signal) {
     request.upload.onprogress = (event) => event.lengthComputable && onSent(event.loaded / event.total);
     request.onload = () => {
       if (request.status === 200) resolve(request.response.translatedFileUrl);
-      else reject(new Problem(request.response?.error ?? "", request.status, Number(request.getResponseHeader("Retry-After")) || null));
+      else reject(new Problem(request.response?.error ?? "", request.status, retryAfter(request.getResponseHeader("Retry-After"))));
     };
-    request.onerror = () => reject(new Problem("", 0));
+    request.onerror = () => reject(new Problem("", null)); // as where it is refused before all of it is sent
     request.onabort = () => reject(new DOMException("", "AbortError"));
     signal.addEventListener("abort", () => request.abort());
     request.send(form);

@@ -1,6 +1,6 @@
 /* A file that is dropped on the page or chosen: translated, and offered for download. */
 
-import { sendFile } from "./api.js";
+import { Problem, persist, sendFile } from "./api.js";
 import { settings } from "./settings.js";
 import { t } from "./strings.js";
 
@@ -15,7 +15,6 @@ async function translate(file, explain) {
   element("download").hidden = true;
   element("file-name").textContent = file.name;
   element("file-state").textContent = t("Sending");
-  progress.hidden = false;
   progress.value = 0;
   const onSent = (share) => {
     progress.value = share;
@@ -23,17 +22,22 @@ async function translate(file, explain) {
     progress.removeAttribute("value"); // how long it takes to translate is not known
     element("file-state").textContent = t("Translating");
   };
+  const { signal } = running;
+  const fields = { source: settings.from, target: settings.to };
+  const showWait = (problem) => { element("file-state").textContent = explain(problem); };
   try {
-    const url = await sendFile(file, { source: settings.from, target: settings.to }, onSent, running.signal);
+    const url = await persist(() => sendFile(file, fields, onSent, signal), showWait, signal);
     element("file-state").textContent = t("Done");
     element("download").href = new URL(url).pathname; // the proxy in front may have another name
     element("download").download = "";
     element("download").hidden = false;
+    progress.value = 1;
   } catch (error) {
     if (error.name === "AbortError") return;
+    if (!(error instanceof Problem)) throw error;
     element("file-state").textContent = explain(error);
+    progress.value = 0;
   }
-  progress.hidden = true;
 }
 
 /** explain: says a Problem in words. */

@@ -9,6 +9,7 @@ export const ASKED = { alternatives: ALTERNATIVES, scores: true, attention: true
 
 export function hide() {
   element("chosen").hidden = true;
+  element("changes").replaceChildren();
   element("inside-hint").hidden = false;
 }
 
@@ -38,7 +39,6 @@ function hypothesis({ text, score }) {
 function showChanges(details, byDefault) {
   const shown = element("changes");
   shown.replaceChildren();
-  shown.hidden = !byDefault;
   if (!byDefault) return;
   if (byDefault.target_text === details.target_text) {
     shown.textContent = t("With these settings nothing changes.");
@@ -59,6 +59,8 @@ function segments(text) {
 
 const shownPiece = (piece) => piece.replaceAll("▁", "␣").replace(/^<\/s>$/, "∎");
 
+const heat = (weight) => `rgb(var(--heat) / ${Math.round(45 * weight)}%)`;
+
 function showPieces({ source, target, log_probabilities: logs, attention }) {
   const sources = source.map((piece) => make("span", shownPiece(piece), "piece"));
   element("source-pieces").replaceChildren(...sources);
@@ -75,17 +77,14 @@ function showPieces({ source, target, log_probabilities: logs, attention }) {
   element("piece").textContent = "";
 
   const point = (place) => {
-    const weights = attention[place];
     targets.forEach((node, other) => node.setAttribute("aria-selected", String(other === place)));
     sources.forEach((node, other) => {
-      node.style.backgroundColor = `rgb(var(--heat) / ${Math.round(55 * weights[other])}%)`;
+      node.style.backgroundColor = heat(attention?.[place][other] ?? 0);
     });
-    const most = [...weights.keys()].sort((one, other) => weights[other] - weights[one]).slice(0, 2);
-    const named = most.map((other) => `${shownPiece(source[other])} (${Math.round(100 * weights[other])} %)`);
-    const percent = Math.round(100 * Math.exp(logs[place]));
-    element("piece").textContent = t("{piece}: {percent} % sure; attended most to {sources}", {
-      piece: shownPiece(target[place]), percent, sources: named.join(", "),
-    });
+    const [piece, percent] = [shownPiece(target[place]), Math.round(100 * Math.exp(logs[place]))];
+    element("piece").textContent = attention
+      ? t("{piece}: {percent} % sure; attended most to {sources}", { piece, percent, sources: attended(source, attention[place]) })
+      : t("{piece}: {percent} % sure", { piece, percent });
     document.querySelectorAll("#map tbody tr").forEach((row, other) => row.classList.toggle("pointed", other === place));
   };
   targets.forEach((node, place) => {
@@ -103,7 +102,14 @@ function showPieces({ source, target, log_probabilities: logs, attention }) {
   });
 }
 
+function attended(source, weights) {
+  const most = [...weights.keys()].sort((one, other) => weights[other] - weights[one]).slice(0, 2);
+  return most.map((place) => `${shownPiece(source[place])} (${Math.round(100 * weights[place])} %)`).join(", ");
+}
+
 function showMap({ source, target, attention }) {
+  element("map").replaceChildren();
+  if (!attention) return; // a network may have none
   const table = make("table");
   const head = table.createTHead().insertRow();
   head.append(make("td"), ...source.map((piece) => make("th", shownPiece(piece))));
@@ -113,9 +119,9 @@ function showMap({ source, target, attention }) {
     row.append(make("th", shownPiece(piece)));
     for (const weight of attention[place]) {
       const cell = row.insertCell();
-      cell.style.backgroundColor = `rgb(var(--heat) / ${Math.round(55 * weight)}%)`;
+      cell.style.backgroundColor = heat(weight);
       cell.textContent = weight >= 0.05 ? Math.round(100 * weight) : "";
     }
   });
-  element("map").replaceChildren(table);
+  element("map").append(table);
 }

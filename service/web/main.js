@@ -1,6 +1,6 @@
 /* The page: what a person types goes to the service after a pause, and what comes back is shown as it comes. */
 
-import { Problem, get, post, stream, useKey } from "./api.js";
+import { Problem, get, hasKey, persist, post, stream, useKey } from "./api.js";
 import * as files from "./files.js";
 import * as inside from "./inside.js";
 import * as output from "./output.js";
@@ -8,7 +8,6 @@ import { link, readFragment, remember, remembered, settings } from "./settings.j
 import { showBundles, watch } from "./status.js";
 import { nameOf, rewrite, speak, t } from "./strings.js";
 
-const RETRY_SECONDS = 2;
 const element = (id) => document.getElementById(id);
 const [source, from, to] = ["source", "from", "to"].map(element);
 
@@ -16,7 +15,9 @@ let service = null; // /frontend/settings
 let languages = [];
 let bundles = [];
 let detected = null;
+let read = null; // the language of the sentences in details: where the text went through English, not the text's
 let running = new AbortController();
+let looking = new AbortController();
 let timer;
 
 /* What is shown */
@@ -30,18 +31,36 @@ function showProblem(text) {
   element("problem").hidden = !text;
 }
 
-function explain(problem, values = {}) {
-  if (problem.status === 0) return t("The service does not answer; trying again.");
-  if (problem.status === 503) return t("The service is busy; trying again in {seconds} s.", { seconds: problem.retryAfter ?? RETRY_SECONDS });
-  if (problem.status === 429) return t("The service is busy; trying again in {seconds} s.", { seconds: problem.retryAfter ?? RETRY_SECONDS });
-  if (problem.status === 401 || problem.status === 403) return t("The service asks for an API key.");
-  if (problem.status === 504) return t("There was no answer in time.");
-  return t("The service refused: {reason}", { reason: problem.message, ...values });
+function explain(problem) {
+  const { status, message, retryAfter } = problem;
+  if (status === null) return t("The file could not be sent.");
+  if (status === 0) return t("The service does not answer; trying again.");
+  if (status === 429 || status === 503) return t("The service is busy; trying again in {seconds} s.", { seconds: retryAfter });
+  if (status === 504) return t("There was no answer in time.");
+  if (status === 400 && service?.keyRequired && !hasKey()) return t("The service asks for an API key.");
+  return t("The service refused: {reason}", { reason: message });
+}
+
+function showWait(problem) {
+  showState("");
+  showProblem(explain(problem));
+}
+
+function showFailure(error) {
+  if (error.name === "AbortError") return;
+  if (!(error instanceof Problem)) throw error;
+  output.stop();
+  showWait(error);
+}
+
+/** How many characters the text has, of how many it may have. */
+function counted() {
+  return { count: [...source.value].length, limit: service.charLimit };
 }
 
 function showCount() {
-  const [count, limit] = [[...source.value].length, service.charLimit];
-  element("count").textContent = count ? t("{count} of {limit} characters", { count, limit }) : "";
+  const { count, limit } = counted();
+  element("count").textContent = count ? `${count} / ${limit}` : "";
   element("count").classList.toggle("over-limit", count > limit);
 }
 
@@ -94,7 +113,7 @@ function showControls() {
 function showDetected(found) {
   detected = found?.confidence ? found.language : null;
   element("detected").textContent = detected
-    ? t("Detected: {language} ({confidence} %)", { language: nameOf(detected), confidence: Math.round(found.confidence) })
+    ? `${nameOf(detected)} (${Math.round(found.confidence)} %)`
     : "";
 }
 
@@ -114,6 +133,7 @@ const isSupported = () =>
 function later() {
   clearTimeout(timer);
   running.abort();
+  looking.abort();
   timer = setTimeout(run, service?.frontendTimeout ?? 500);
 }
 
@@ -121,45 +141,48 @@ function later() {
 async function run() {
   clearTimeout(timer);
   running.abort();
+  looking.abort();
   running = new AbortController();
   const { signal } = running;
   const chosen = output.chosenPlace();
-  showProblem("");
+  output.stop();
+  showState("");
   showCount();
-  const limit = service.charLimit;
-  const count = [...source.value].length;
+  const refusal = refused();
+  showProblem(refusal);
+  if (refusal) return;
   if (!source.value.trim()) {
     output.clear();
     inside.hide();
     showDetected(null);
-    showState("");
     return;
   }
-  if (count > limit) return showProblem(t("The text is too long: {count} of {limit} characters.", { count, limit }));
-  if (!isSupported()) {
-    return showProblem(t("No bundle translates from {from} to {to}.", { from: nameOf(settings.from), to: nameOf(settings.to) }));
-  }
+  const ask = settings.mode === "summarize" ? summarize : translate;
   try {
-    showState(t("Working"));
-    await (settings.mode === "summarize" ? summarize(signal) : translate(signal));
+    await persist(() => ask(signal), showWait, signal);
+    showProblem("");
     if (chosen === undefined || !output.chooseAgain(chosen)) inside.hide();
   } catch (error) {
-    if (error.name === "AbortError") return;
-    if (!(error instanceof Problem)) throw error;
-    showState("");
-    showProblem(explain(error));
-    element("target").setAttribute("aria-busy", "false");
-    if (error.status === 401 || error.status === 403) askForKey();
-    if ([0, 429, 503].includes(error.status)) timer = setTimeout(run, 1000 * (error.retryAfter ?? RETRY_SECONDS));
+    showFailure(error);
   }
+}
+
+/** Why the service need not be asked; nothing where it may be. */
+function refused() {
+  const { count, limit } = counted();
+  if (count > limit) return t("The text is too long: {count} of {limit} characters.", { count, limit });
+  if (isSupported()) return "";
+  return t("No bundle translates from {from} to {to}.", { from: nameOf(settings.from), to: nameOf(settings.to) });
 }
 
 async function translate(signal) {
   const add = output.begin();
+  showState(t("Working"));
   const body = { q: source.value, source: settings.from, target: settings.to, scores: true, ...decoding() };
   const answer = await stream(body, ({ before, output: text }) => add(before, text), signal);
   output.finish(answer.translatedText, answer.details ?? []);
   showDetected(answer.detectedLanguage);
+  read = answer.via ?? detected ?? settings.from;
   element("via").textContent = answer.via ? t("through {language}", { language: nameOf(answer.via) }) : "";
   showState("");
 }
@@ -170,6 +193,7 @@ function summaryFields() {
 
 async function summarize(signal) {
   output.begin();
+  showState(t("Working"));
   const body = { q: source.value, ...summaryFields(), sentences: Number(settings.lines) || 1, scores: true, ...decoding() };
   const answer = await post("summarize", body, signal);
   output.finish(answer.summaryText, answer.details);
@@ -179,29 +203,26 @@ async function summarize(signal) {
 
 /** Ask for all there is to know of a sentence. */
 async function lookInside(sentence) {
-  const { signal } = running;
+  looking.abort();
+  looking = new AbortController();
+  const { signal } = looking;
   const isSummary = settings.mode === "summarize";
-  const languagesOf = { source: settings.from === "auto" ? (detected ?? "auto") : settings.from, target: settings.to };
-  const body = { q: sentence.source_text, ...(isSummary ? summaryFields() : languagesOf), ...inside.ASKED };
-  const path = isSummary ? "summarize" : "translate";
+  const fields = isSummary ? summaryFields() : { source: read, target: settings.to };
+  const body = { q: sentence.source_text, ...fields, ...inside.ASKED };
+  const ask = (options) => post(isSummary ? "summarize" : "translate", { ...body, ...options }, signal);
+  const isChanged = settings.beam || settings.penalty;
+  const askAll = () => Promise.all([ask(decoding()), ...(isChanged ? [ask({})] : [])]);
   try {
-    const asked = [post(path, { ...body, ...decoding() }, signal)];
-    if (settings.beam || settings.penalty) asked.push(post(path, body, signal));
-    const [set, byDefault] = (await Promise.all(asked)).map((answer) => answer.details[0]);
+    const [set, byDefault] = (await persist(askAll, showWait, signal)).map((answer) => answer.details[0]);
+    showProblem("");
     if (set) inside.show(set, byDefault ?? null);
     else inside.hide(); // it is its own translation
   } catch (error) {
-    if (error instanceof Problem) showProblem(explain(error));
-    else if (error.name !== "AbortError") throw error;
+    showFailure(error);
   }
 }
 
 /* What a person does */
-
-function askForKey() {
-  element("key-field").hidden = false;
-  element("key").focus();
-}
 
 function set(name, value) {
   settings[name] = value;
@@ -255,9 +276,12 @@ function listen() {
   }
   element("defaults").addEventListener("click", () => { settings.penalty = ""; set("beam", ""); });
   element("length").addEventListener("change", () => set("length", element("length").value));
-  element("sentences").addEventListener("change", () => set("lines", element("sentences").value));
+  element("sentences").addEventListener("input", () => set("lines", element("sentences").value));
   element("copy").addEventListener("click", () => copy(output.text()));
-  element("share").addEventListener("click", () => copy(link()));
+  element("share").addEventListener("click", () => {
+    history.replaceState(null, "", link()); // where it may be copied by hand, too
+    copy(link());
+  });
   element("key").addEventListener("change", () => { useKey(element("key").value.trim()); run(); });
   element("theme").addEventListener("click", () => {
     const isDark = document.documentElement.dataset.theme === "dark";
@@ -298,17 +322,10 @@ function restore() {
 
 /** What the page has to know before it can ask for anything; asked for until it is there, as the service may start late. */
 async function know() {
-  for (;;) {
-    try {
-      [service, languages, bundles] = await Promise.all([get("frontend/settings"), get("languages"), watch()]);
-      showProblem("");
-      return;
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      showProblem(explain(error));
-      await new Promise((resolve) => setTimeout(resolve, 1000 * RETRY_SECONDS));
-    }
-  }
+  const paths = ["frontend/settings", "languages", "models"];
+  [service, languages, bundles] = await persist(() => Promise.all(paths.map(get)), showWait);
+  showProblem("");
+  watch(bundles);
 }
 
 const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
@@ -318,5 +335,6 @@ showInterface([...element("page-language").options].some((one) => one.value === 
 await know();
 restore();
 listen();
-if (service.keyRequired) askForKey();
+element("key-field").hidden = !service.keyRequired;
+if (service.keyRequired) element("key").focus();
 if (settings.q) run();

@@ -26,16 +26,21 @@ export function begin() {
   };
 }
 
+/** Nothing more will come. */
+export function stop() {
+  target.setAttribute("aria-busy", "false");
+}
+
 export function clear() {
   target.replaceChildren();
-  target.setAttribute("aria-busy", "false");
+  stop();
   sentences = [];
 }
 
 /** Show a whole output. details: an entry for each sentence, with its texts; those that can be found can be chosen. */
 export function finish(output, details) {
   const scrolled = target.scrollTop;
-  target.setAttribute("aria-busy", "false");
+  stop();
   sentences = details;
   const nodes = [];
   let end = 0;

@@ -1,6 +1,6 @@
 /* The line at the bottom: what is served, on what, and how busy it is. */
 
-import { get, getText } from "./api.js";
+import { getText } from "./api.js";
 import { t } from "./strings.js";
 
 const EVERY_MS = 5000;
@@ -52,10 +52,9 @@ export function showBundles() {
   document.getElementById("bundles").replaceChildren(table);
 }
 
-export async function watch() {
-  bundles = await get("models");
+export function watch(served) {
+  bundles = served;
   showBundles();
-  await refresh();
+  refresh();
   setInterval(() => document.visibilityState === "visible" && refresh(), EVERY_MS);
-  return bundles;
 }

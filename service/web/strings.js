@@ -56,9 +56,7 @@ const TABLE = {
   "API": ["API", "API", "API"],
   "Metrics": ["Metriken", "Métriques", "指标"],
   "Detect": ["Erkennen", "Détecter", "自动检测"],
-  "Detected: {language} ({confidence} %)": ["Erkannt: {language} ({confidence} %)", "Détecté : {language} ({confidence} %)", "检测到：{language}（{confidence}%）"],
   "through {language}": ["über {language}", "via {language}", "经由{language}"],
-  "{count} of {limit} characters": ["{count} von {limit} Zeichen", "{count} caractères sur {limit}", "{count} / {limit} 个字符"],
   "Working": ["In Arbeit", "En cours", "处理中"],
   "Summarized in {parts} parts": ["In {parts} Teilen zusammengefasst", "Résumé en {parts} parties", "分 {parts} 部分摘要"],
   "The text is too long: {count} of {limit} characters.": [
@@ -84,6 +82,7 @@ const TABLE = {
     "Aucun modèle ne traduit de {from} vers {to}.",
     "没有从{from}到{to}的翻译模型。",
   ],
+  "The file could not be sent.": ["Die Datei konnte nicht gesendet werden.", "Le fichier n’a pas pu être envoyé.", "文件无法发送。"],
   "Sending": ["Wird gesendet", "Envoi", "正在发送"],
   "Translating": ["Wird übersetzt", "Traduction", "正在翻译"],
   "Done": ["Fertig", "Terminé", "完成"],
@@ -94,6 +93,7 @@ const TABLE = {
     "{piece} : sûr à {percent} % ; a surtout regardé {sources}",
     "{piece}：把握 {percent}%；最关注 {sources}",
   ],
+  "{piece}: {percent} % sure": ["{piece}: zu {percent} % sicher", "{piece} : sûr à {percent} %", "{piece}：把握 {percent}%"],
   "{bundles} bundles on {device}; {decoding} sentences in work, {waiting} waiting": [
     "{bundles} Bündel auf {device}; {decoding} Sätze in Arbeit, {waiting} warten",
     "{bundles} modèles sur {device} ; {decoding} phrases en cours, {waiting} en attente",
