@@ -12,7 +12,7 @@ from model.search import Sentence
 from service.errors import DecodingFailed, InvalidRequest, NotReady
 from service.translator import INLINE_CHARACTERS, Translator
 from tests.reversal import SUMMARIZE, TRANSLATE
-from tests.service.fakes import GatedSearch, backwards
+from tests.service.fakes import GatedSearch, backwards, fake_bundle
 from tests.service.translator.running import answer_with, run
 
 INTO_CHINESE = Task.parse("translate:en:zh")
@@ -42,6 +42,18 @@ def test_spaces_between_sentences_go_into_a_language_without_them(translator: Tr
 def test_spaces_between_sentences_stay_where_both_ends_are_of_scripts_with_spaces(translator: Translator) -> None:
     (answer,) = run(translator, INTO_CHINESE, ["{x} Abc. {y} Def."])
     assert answer.texts == [".cbA {x} .feD {y}"]
+
+
+def test_a_wrapped_paragraph_is_one_sentence_to_the_second_network_too(
+    translator: Translator, search: GatedSearch
+) -> None:
+    answer_with(search, "Ab cd ef gh")  # which would be wrapped at less than anybody wraps
+    text = "Abcd efgh ijkl mnop qrst uvwx yzab cdefg\nhijk lmno pqrs."
+    bundle = fake_bundle(search, tasks=["translate:de:en", "translate:en:zh"])
+    translator.catalogue.serving.update(dict.fromkeys(bundle.manifest.tasks, bundle))
+    (answer,) = asyncio.run(translator.run_along([TRANSLATE, INTO_CHINESE], [text]))
+    assert answer.texts == ["Ab cd ef\ngh"]
+    assert len(search.sources) == 2
 
 
 def test_a_sentence_of_which_the_network_says_nothing_stays_as_it_is(
