@@ -158,5 +158,6 @@ def serving_echoes() -> Iterator[Echoes]:
     catalogue = Catalogue(entries, {task: bundle for bundle in bundles for task in bundle.manifest.tasks})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state_module, "load_catalogue", lambda *_: catalogue)
-        with running(local_settings(STARTERS)) as live:
+        with running(local_settings(STARTERS, reload_seconds=0)) as live:
+            patch.undo()  # it is loaded, and tests of other modules may run while it is served
             yield Echoes(live, bundles)

@@ -52,7 +52,7 @@ def test_bundles_are_listed_with_what_they_reach_or_why_they_are_not_served(mixe
     error = "broken: network.ts is missing"
     assert broken == {"folder": "broken", "status": "failed", "error": error, "tasks": [], "scores": []}
     assert good.pop("parameters") > 0
-    assert (good["decoding"].keys(), good.pop("decoding")["beam_size"]) == (set(DECODING_FIELDS), 5)
+    assert (good["decoding"].keys(), good.pop("decoding")["beam_size"]) == (set(DECODING_FIELDS), 2)
     assert good == {
         "folder": "good",
         "status": "ready",

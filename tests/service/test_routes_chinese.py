@@ -73,7 +73,7 @@ def test_alternatives_are_in_the_same_script_and_distinct(served: Live) -> None:
 def test_a_stream_is_in_the_same_script_from_its_first_sentence(served: Live) -> None:
     answer = served.translate(f"{SIMPLIFIED[::-1]}.", "en", "zt", stream=True)
     sentence, last = (json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: "))
-    assert sentence == {"place": 0, "output": f".{TRADITIONAL}"}
+    assert sentence == {"place": 0, "before": "", "output": f".{TRADITIONAL}"}
     assert last == {"translatedText": f".{TRADITIONAL}"}
 
 

@@ -42,7 +42,15 @@ def test_null_is_as_good_as_nothing(model: type[TextRequest]) -> None:
 
 @pytest.mark.parametrize("number", [0.123449, 1.2e-41, -0.00001, -1e-9])
 def test_what_details_say_is_rounded_and_never_less_than_nothing_by_the_sign_alone(number: float) -> None:
-    details = SentenceDetails(source=[], target=[], score=number, log_probabilities=[number], attention=[[number]])
+    details = SentenceDetails(
+        source_text="",
+        target_text="",
+        source=[],
+        target=[],
+        score=number,
+        log_probabilities=[number],
+        attention=[[number]],
+    )
     expected = "0.1234" if number > 0.1 else "0.0"
     assert [str(n) for n in (details.score, *(details.log_probabilities or []))] == [expected] * 2
     assert details.attention == [[float(expected)]]

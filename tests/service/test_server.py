@@ -261,7 +261,8 @@ def test_after_drain_seconds_what_still_waits_is_given_up(search: GatedSearch, t
             assert given_up.result().json() == {"error": "Not ready: shutting down"}
         wait_until(lambda: is_closing(live))
         # The cancellation of a request takes some turns of the loop until it comes to its sentences.
-        wait_until(lambda: all(job.future.cancelled() for queue in live.state.engine._queues.values() for job in queue))
+        rooms = live.state.engine._rooms.values()
+        wait_until(lambda: all(job.future.cancelled() for room in rooms for job in room.first(9)))
         search.gate.set()
     assert len(search.admissions) == 1
 
