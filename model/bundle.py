@@ -4,17 +4,19 @@ A bundle is a folder with ``bundle.json`` (the manifest), ``network.ts`` (TorchS
 (SentencePiece) and ``MODEL_CARD.md``; ``bundle.json.sig`` where it is signed. The manifest holds the checksum of the
 other files, and those that are used are read once: the bytes that were checked are the bytes that are used. The card is
 for people and is not checked: a kill between card and manifest, when scores are saved, must not leave a bundle that is
-refused.
+refused. There may be a ``glossary.json`` too, of which the manifest knows nothing: any bundle can be given one, and
+people edit it.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import torch
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from model.atomic import write_atomically
 from model.config import (
@@ -22,9 +24,12 @@ from model.config import (
     Config,
     DecodingConfig,
     DType,
+    Glossaries,
     NetworkConfig,
     StoredIn,
+    Task,
     TaskName,
+    check_glossaries,
     describe_validation_error,
 )
 from model.precision import load_fastest, load_search
@@ -38,6 +43,7 @@ NETWORK = "network.ts"
 TOKENIZER = "tokenizer.model"
 CARD = "MODEL_CARD.md"
 SIGNATURE = "bundle.json.sig"
+GLOSSARY = "glossary.json"
 USED = (NETWORK, TOKENIZER)
 FILES = (*USED, CARD)
 
@@ -97,6 +103,8 @@ class Bundle(NamedTuple):
     search: BeamSearch
     dtype: DType
     """In which it is served."""
+    glossaries: Mapping[Task, Mapping[str, str]] = {}
+    """Task → term → what its translation has to be."""
 
 
 def checksum(content: bytes) -> str:
@@ -220,7 +228,7 @@ def load_bundle(
     for task in manifest.tasks:
         if not bundle.tokenizer.knows(task):
             raise BundleError(f"{folder}: {TOKENIZER} has no tag for the task {task}")
-    return bundle
+    return bundle._replace(glossaries=load_glossaries(folder, manifest.tasks))
 
 
 def _load(folder: Path, manifest: Manifest, device: torch.device, dtype: DType | None) -> Bundle:
@@ -234,6 +242,22 @@ def _load(folder: Path, manifest: Manifest, device: torch.device, dtype: DType |
     except RuntimeError as error:
         raise BundleError(f"{folder}: {NETWORK} cannot be loaded: {str(error).splitlines()[0]}") from error
     return Bundle(manifest, tokenizer, search, dtype)
+
+
+def load_glossaries(folder: Path, tasks: Sequence[Task]) -> Glossaries:
+    """Read the glossary of a bundle that does these tasks, if there is one; BundleError when it is none."""
+    if not os.path.lexists(folder / GLOSSARY):
+        return {}
+    try:
+        glossaries = TypeAdapter(Glossaries).validate_json(_read(folder, GLOSSARY))
+        check_glossaries(glossaries, tasks)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part)[:50] for part in first["loc"] if part != "[key]")
+        raise BundleError(f"{folder}: {GLOSSARY}: {place}{': ' if place else ''}{first['msg']}") from error
+    except ValueError as error:
+        raise BundleError(f"{folder}: {GLOSSARY}: {error}") from error
+    return glossaries
 
 
 def _read_used(folder: Path, manifest: Manifest) -> dict[str, bytes]:

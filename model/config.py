@@ -4,9 +4,19 @@ Every table forbids unknown keys, so a misspelt key stops with its own name inst
 default.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from model.masks import MASKS
 
@@ -175,6 +185,25 @@ class DecodingConfig(Config):
         if self.min_length > self.max_length:
             raise ValueError(f"min_length {self.min_length} exceeds max_length {self.max_length}")
         return self
+
+
+def _is_text(text: str) -> str:
+    # JSON can spell half of a surrogate pair, which no text holds and no tokenizer takes.
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("holds a lone surrogate, which is not Unicode text")
+    return text
+
+
+Term = Annotated[str, Field(max_length=200, pattern=r"\S"), AfterValidator(_is_text)]
+Glossaries = dict[TaskName, Annotated[dict[Term, Term], Field(max_length=100_000)]]
+"""Task → term → what its translation has to be, whoever asks."""
+
+
+def check_glossaries(glossaries: Glossaries, tasks: Sequence[Task]) -> None:
+    """Raise ValueError when there is one of what is no translation among the tasks."""
+    for task in glossaries:
+        if task not in tasks or task.kind != "translate":
+            raise ValueError(f"{task} is no translation among the tasks {', '.join(map(str, tasks))}")
 
 
 class CardConfig(Config):

@@ -80,6 +80,8 @@ class Progress(NamedTuple):
     """Constraints that are not met by the best reading."""
     wanted: frozenset[int]
     """Pieces that lead on: the next of the constraints under way, the first of those not begun."""
+    under_way: frozenset[int]
+    """Of these, the next of the constraints under way."""
 
     @classmethod
     def by(cls, readings: Iterable[Reading]) -> "Progress":
@@ -95,6 +97,7 @@ class Progress(NamedTuple):
             lacking=min(reading.lacking for reading in best),
             unmet=min(reading.unmet for reading in best),
             wanted=frozenset().union(*(reading.wanted() for reading in best)),
+            under_way=frozenset(reading.rest[0] for reading in best if reading.rest),
         )
 
 
@@ -117,9 +120,9 @@ class Constraints:
         self._known: dict[tuple[frozenset[Reading], int | None], Progress] = {}
 
     @property
-    def wanted(self) -> list[frozenset[int]]:
-        """The pieces that lead each row on."""
-        return [progress.wanted for progress in self._rows]
+    def progress(self) -> list[Progress]:
+        """How far each row is."""
+        return self._rows
 
     def allot(self, totals: Floats, pieces: Integers, room: int, to_exceed: float, is_answered: bool) -> Floats:
         """Return the totals (K, C) of which at most ``room`` find a place; the others become impossible.
@@ -180,7 +183,8 @@ def wanted_pieces(slots: Integers, constrained: Iterable[tuple[int, Constraints]
     """Return the pieces (R, W) that lead rows (R) of these slots on, END where a row wants fewer than another."""
     wanted: dict[int, frozenset[int]] = {}
     for index, constraints in constrained:
-        wanted.update(zip(np.flatnonzero(slots == index).tolist(), constraints.wanted, strict=True))
+        rows = np.flatnonzero(slots == index).tolist()
+        wanted.update((row, one.wanted) for row, one in zip(rows, constraints.progress, strict=True))
     filled = np.full((len(slots), max(map(len, wanted.values()), default=0)), END)
     for row, pieces in wanted.items():
         filled[row, : len(pieces)] = sorted(pieces)

@@ -4,6 +4,7 @@ The folder is made beside its place and moved there, so that a bundle is whole o
 """
 
 import copy
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,15 +15,18 @@ from torch import nn
 from model import torchscript
 from model.bundle import (
     CARD,
+    GLOSSARY,
     MANIFEST,
     NETWORK,
     TOKENIZER,
+    BundleError,
     Manifest,
     checksum,
+    load_glossaries,
     write_description,
 )
 from model.checkpoint import Checkpoint, load_checkpoint, restore_network
-from model.config import StoredIn
+from model.config import Glossaries, StoredIn
 from model.data import pad
 from model.ensemble import Ensemble
 from model.recipe import Recipe
@@ -49,8 +53,9 @@ def export(
 ) -> Manifest:
     """Write the network of a checkpoint as a bundle, or those of several as one that is their ensemble.
 
-    The first checkpoint's recipe gives name, decoding and card; ``recipe`` is the same with [decoding] or [card]
-    changed since, by default as it was in training.
+    The first checkpoint's recipe gives name, decoding, card and glossary; ``recipe`` is the same with [decoding],
+    [card] or [glossary] changed since, by default as it was in training. Without a glossary, that of the bundle that is
+    replaced stays.
 
     CheckpointError for a checkpoint that cannot be read; ExportError when the folder is in the way, when checkpoints
     differ in tasks or tokenizer, and when the scripted network does not compute what the eager one does.
@@ -82,7 +87,17 @@ def export(
         card=recipe.card,
         files={CARD: "", **{name: checksum(content) for name, content in contents.items()}},
     )
+    if glossaries := recipe.glossary or _glossaries_that_stay(folder, manifest):
+        fields = {str(task): terms for task, terms in glossaries.items()}
+        contents[GLOSSARY] = (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
     return _write_folder(folder, contents, manifest)
+
+
+def _glossaries_that_stay(folder: Path, manifest: Manifest) -> Glossaries:
+    try:
+        return load_glossaries(folder, manifest.tasks)
+    except BundleError as error:
+        raise ExportError(f"{error}; it would be lost") from error
 
 
 def _load_together(paths: Sequence[Path]) -> list[Checkpoint]:

@@ -16,7 +16,7 @@ class Hypothesis(NamedTuple):
     pieces: list[int]
     """Without the end of sentence."""
     log_probability: float
-    """Natural logarithm, the end of sentence included; what a repetition penalty took away is taken away."""
+    """Natural logarithm, the end of sentence included, after what penalties and the guidance of terms made of it."""
     score: float
     """log_probability divided by the length penalty, less the coverage penalty; what hypotheses are ranked by."""
     log_probabilities: Sequence[float] = ()

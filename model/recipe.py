@@ -13,10 +13,12 @@ from model.config import (
     CardConfig,
     Config,
     DecodingConfig,
+    Glossaries,
     NetworkConfig,
     Task,
     TaskName,
     TokenizerConfig,
+    check_glossaries,
     describe_validation_error,
 )
 
@@ -149,6 +151,8 @@ class Recipe(Config):
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
     card: CardConfig = CardConfig()
+    glossary: Glossaries = Field(default_factory=dict)
+    """What all translations of the bundle hold, as ``[glossary."translate:de:en"]`` with ``Vertrag = "agreement"``."""
     tune: dict[str, SpanConfig] = Field(default_factory=dict)
     """Key, as ``"training.learning_rate"``, → what to try for it; training by the recipe itself ignores it."""
 
@@ -164,13 +168,18 @@ class Recipe(Config):
             raise ValueError("training.mask_share has no masks to draw; tokenizer.masks is 0")
         return self
 
+    @model_validator(mode="after")
+    def _glossaries_are_of_its_tasks(self) -> Self:
+        check_glossaries(self.glossary, self.tasks)
+        return self
+
     def trains_like(self, other: "Recipe") -> bool:
         """Say whether a training by the other recipe can go on by this one, with the very same batches.
 
-        Steps and rates may change, and what only matters once the network is trained, [decoding] and [card],
-        or in other trainings, [tune].
+        Steps and rates may change, and what only matters once the network is trained, [decoding], [card] and
+        [glossary], or in other trainings, [tune].
         """
-        free = {"training", "decoding", "card", "tune"}
+        free = {"training", "decoding", "card", "glossary", "tune"}
         order = {"seed", "batch_pieces", "length_multiple", "window_pairs"}
         same_data = self.model_dump(exclude=free) == other.model_dump(exclude=free)
         return same_data and self.training.model_dump(include=order) == other.training.model_dump(include=order)

@@ -21,6 +21,7 @@ from model import torchscript
 from model.config import DecodingConfig
 from model.constraints import wanted_pieces
 from model.data import pad
+from model.guidance import Guide
 from model.hypothesis import Ended, Hypothesis, repeated_ngrams, score
 from model.memory import MemoryPool
 from model.slots import NO_ROWS, Limits, Rows, Slot
@@ -110,6 +111,7 @@ class Batch:
             if limits.constrained or limits.are_guarded:
                 log_probabilities, self._state, weights = self._step.advance(given, state, *self._pool.views(), width)
                 self._trellis.push(layer)
+                self._guide(log_probabilities, weights)
                 self._guard(log_probabilities)
                 values, pieces = self._step.candidates(log_probabilities, count)
                 if limits.constrained:
@@ -137,6 +139,21 @@ class Batch:
             torch.cuda.current_stream(self._device).synchronize()
         return [tensor.numpy() for tensor in tensors]
 
+    def _guide(self, log_probabilities: Tensor, weights: Tensor) -> None:
+        """Let the terms of each sentence stand where its rows attend to what they translate."""
+        guided = [(index, slot) for index, slot in enumerate(self._slots) if slot.sentence.terms]
+        if not guided:
+            return
+        (attended,) = self._download(weights.float())
+        guide = Guide()
+        for index, slot in guided:
+            assert slot.constraints
+            assert slot.sentence.terms
+            for row, progress in zip(np.flatnonzero(self._rows.slots == index), slot.constraints.progress, strict=True):
+                held = self._trellis.pieces(Node(self._trellis.steps - 1, int(row)))[1:]
+                guide.add(int(row), held, progress, attended[row], slot.sentence.terms)
+        guide.apply(log_probabilities)
+
     def _guard(self, log_probabilities: Tensor) -> None:
         """Make repetition impossible, or less probable, for the rows whose sentence wants that."""
         for index, slot in enumerate(self._slots):
@@ -147,7 +164,7 @@ class Batch:
                 if slot.config.repetition_penalty > 1:
                     log_probabilities[row, sorted(set(held))] *= slot.config.repetition_penalty
                 if repeated := repeated_ngrams(held, slot.config.no_repeat_ngram):
-                    needed = slot.constraints.wanted[rank] if slot.constraints else ()
+                    needed = slot.constraints.progress[rank].wanted if slot.constraints else ()
                     log_probabilities[row, [piece for piece in repeated if piece not in needed]] = float("-inf")
 
     def _with_wanted(self, values: Tensor, pieces: Tensor, log_probabilities: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from model.config import DecodingConfig
 from model.constraints import Constraints
+from model.guidance import Terms
 from model.hypothesis import Ended, best_penalty
 from model.tokenizer import START
 from model.trellis import ROOT, Floats, Integers
@@ -32,6 +33,13 @@ class Sentence(NamedTuple):
     They come where they fit best if ``beam_size`` is greater than the number of their pieces, altogether; else the
     beam holds those alone that have met the most of them so far.
     """
+    terms: Terms | None = None
+    """Further constraints, which stand where the network attends to what they translate."""
+
+    @property
+    def phrases(self) -> list[Sequence[int]]:
+        """All constraints."""
+        return [*self.constraints, *(self.terms.phrases if self.terms else ())]
 
 
 class Slot:
@@ -47,7 +55,7 @@ class Slot:
         self.max_length = config.longest(self.source_length)
         self.best_penalty = best_penalty(self.max_length, config)
         threshold = config.prune_threshold if config.prune_threshold > 0 and config.n_best == 1 else float("inf")
-        self.constraints = Constraints(sentence.constraints, threshold) if any(sentence.constraints) else None
+        self.constraints = Constraints(sentence.phrases, threshold) if any(sentence.phrases) else None
         self.threshold = float("inf") if self.constraints else threshold
         self.wants_weights = sentence.attention or config.coverage_penalty > 0
         self.is_guarded = config.no_repeat_ngram > 0 or config.repetition_penalty > 1

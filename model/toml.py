@@ -1,6 +1,7 @@
 """Write a recipe as TOML, which Python reads but does not write."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +20,17 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _entries(table: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_value(value)}" for key, value in table.items() if value is not None]
+    return [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None]
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
 def _value(value: object) -> str:
-    """Return a string, number, boolean or list, of which JSON is TOML; a text of several lines keeps them."""
+    """Return a table, or a string, number, boolean or list, whose JSON is TOML; a text of several lines keeps them."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(_entries(value))}}}"
     if isinstance(value, str) and "\n" in value:
         lines = (json.dumps(line, ensure_ascii=False)[1:-1] for line in value.split("\n"))
         return '"""\n' + "\n".join(lines) + '"""'

@@ -198,7 +198,7 @@ def find_units(text: str, cuts: set[int]) -> list[Range]:
     return units
 
 
-def _as_typed(text: str) -> str:
+def as_typed(text: str) -> str:
     """Return a text, as long as it was, in small letters and with typed marks, as it may have been to the network."""
     small = "".join(small if len(small := character.lower()) == 1 else character for character in text)
     return small.translate(_TYPED)
@@ -211,7 +211,7 @@ def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
     """
     ranges: list[Range] = []
     at = 0
-    written = _as_typed(_STAND_IN.sub("\ue000", text))
+    written = as_typed(_STAND_IN.sub("\ue000", text))
     i = 0
     while i < len(pieces):
         stop = i
@@ -223,7 +223,7 @@ def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
             stop = i + 1
             says = _STAND_IN.sub("\ue000", pieces[i].replace("▁", ""))
         start = None
-        for character in _as_typed(says):
+        for character in as_typed(says):
             place = written.find(character, at, at + _NEAR)
             if place >= 0:
                 start, at = place if start is None else start, place + 1

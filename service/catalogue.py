@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from model.bundle import MANIFEST, SIGNATURE, USED, Bundle, BundleError, load_bundle
+from model.bundle import GLOSSARY, MANIFEST, SIGNATURE, USED, Bundle, BundleError, load_bundle
 from model.config import DType, Task
 from model.signature import Keys
 from service.chinese import served_as
@@ -70,6 +70,8 @@ class Catalogue(NamedTuple):
 
 
 NOTHING = Catalogue([], {})
+_READ = (MANIFEST, SIGNATURE, GLOSSARY, *USED)
+"""Of a folder, what is loaded."""
 
 
 def whole(route: Sequence[Task]) -> Task | None:
@@ -156,7 +158,7 @@ def stamps(models: Path) -> Stamps:
     """Return time, size and number of the files that are loaded, by which a change is noticed without reading them."""
     found = {}
     for folder in bundle_folders(models) if models.is_dir() else []:
-        for path in (folder, *(folder / name for name in (MANIFEST, SIGNATURE, *USED))):
+        for path in (folder, *(folder / name for name in _READ)):
             try:
                 stat = path.stat()
             except OSError:  # it is not there, or not any more
@@ -192,7 +194,7 @@ class _Loader(NamedTuple):
 
 def _stay_inside(folder: Path) -> None:
     models = folder.parent.resolve()
-    for path in (folder, *(folder / name for name in (MANIFEST, SIGNATURE, *USED))):
+    for path in (folder, *(folder / name for name in _READ)):
         if not path.resolve().is_relative_to(models):
             raise BundleError(f"{path}: is a link that leads out of the folder of bundles")
 

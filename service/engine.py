@@ -20,6 +20,7 @@ import torch
 
 from model.bundle import Bundle
 from model.config import MAX_BEAM_SIZE, DecodingConfig
+from model.guidance import Terms
 from model.hypothesis import Hypothesis
 from model.search import Sentence
 from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
@@ -99,13 +100,13 @@ class Engine:
         config: DecodingConfig,
         *,
         attention: bool = False,
-        constraints: Sequence[Sequence[Sequence[int]]] | None = None,
+        terms: Sequence[Terms | None] | None = None,
         visit: Visit | None = None,
     ) -> list[Future[list[Hypothesis]]]:
         """Queue framed sources of one request, all or none; each future gives the hypotheses of its source, best first.
 
-        ``constraints`` are what the hypotheses of each source have to hold, as in Sentence, with a beam that is wide
-        enough for them; by default nothing. A request that submits more than once gives its ``visit``, and has to leave
+        ``terms`` are what the hypotheses of each source have to hold, as in Sentence, with a beam that is wide enough
+        for them; by default nothing. A request that submits more than once gives its ``visit``, and has to leave
         when it may not submit all that is to come.
 
         A future that is cancelled frees what its source holds before the next step. Overloaded when the client's part
@@ -126,10 +127,10 @@ class Engine:
             followed = self.follow(sources, config) if self.follow and sources else None
             pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
             visit.turn = max(now, visit.turn)
-            for source, held in zip(sources, constraints or [()] * len(sources), strict=True):
+            for source, held in zip(sources, terms or [None] * len(sources), strict=True):
                 visit.pieces += len(source)
                 lane = Lane.FOREGROUND if visit.pieces <= self._policy.foreground_pieces else Lane.BACKGROUND
-                sentence = Sentence(source, _wide_enough(config, held), attention, held)
+                sentence = Sentence(source, _wide_enough(config, held), attention, terms=held)
                 waiting = Waiting(now, len(source), sentence.config.beam_size)
                 job = Job(
                     bundle, sentence, Future(), waiting, visit.client, visit.turn, lane, request_id.get(), followed
@@ -241,8 +242,8 @@ class Engine:
         return room.take(min(count, max(0, part - load.sentences)))
 
 
-def _wide_enough(config: DecodingConfig, constraints: Sequence[Sequence[int]]) -> DecodingConfig:
-    wide = min(MAX_BEAM_SIZE, 1 + sum(map(len, constraints)))
+def _wide_enough(config: DecodingConfig, terms: Terms | None) -> DecodingConfig:
+    wide = min(MAX_BEAM_SIZE, 1 + sum(map(len, terms.phrases))) if terms else 1
     return config if wide <= config.beam_size else config.model_copy(update={"beam_size": wide})
 
 

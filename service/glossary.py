@@ -1,43 +1,162 @@
-"""Terms that a translation has to hold: where a sentence has a term, its translation is forced into the beam."""
+"""Glossaries: which translation a term has to have, where a sentence has it, and what it is written like there."""
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from model.config import MAX_BEAM_SIZE
+import torch
+
+from model.config import MAX_BEAM_SIZE, Task
+from model.guidance import Terms, Words
 from model.tokenizer import Tokenizer
-from service.languages import is_spaceless
+from service.alignment import as_typed, find_pieces
+from service.chinese import simplified
+from service.function_words import FUNCTION_WORDS
+from service.languages import base_of, is_spaceless
+from service.normalization import for_network
 
 MAX_FORCED_PIECES = MAX_BEAM_SIZE - 1
 """In a sentence; a beam has a place for each, and one for what has none of them."""
+_LETTER = re.compile(r"[^\W\d_]")
 
 
-@lru_cache(maxsize=8)
-def _pattern(terms: tuple[str, ...], has_spaces: bool) -> re.Pattern[str]:
-    longest_first = "|".join(map(re.escape, sorted(terms, key=len, reverse=True)))
-    return re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)" if has_spaces else longest_first, re.IGNORECASE)
+class Found(NamedTuple):
+    """A term in a text."""
+
+    start: int
+    end: int
+    translation: str
 
 
-def forced_pieces(
-    sentence: str, glossary: Mapping[str, str], languages: tuple[str, str], tokenizer: Tokenizer
-) -> list[list[int]]:
-    """Return the pieces of the translation of each term, as often as a sentence of these source and target has it.
+class Vocabulary(NamedTuple):
+    """What terms of a task are to its network."""
 
-    Terms are whole words, in capitals or not; of two that overlap the longer counts. Those for which no beam is wide
-    enough are left out, the last first.
+    task: Task
+    tokenizer: Tokenizer
+    words: Words
+    """Of the target language."""
+
+    @classmethod
+    def of(cls, task: Task, tokenizer: Tokenizer) -> "Vocabulary":
+        """Sort the pieces by what they may be in the target language."""
+        pieces = tokenizer.pieces(range(len(tokenizer)))
+        small = FUNCTION_WORDS.get(base_of(task.target))
+        has_spaces = not is_spaceless(task.target)
+        continuing = [has_spaces and piece[0].isalnum() for piece in pieces]
+        beginning = [
+            has_spaces and small is not None and _begins_a_word(piece) and piece[1:].lower() not in small
+            for piece in pieces
+        ]
+        return cls(task, tokenizer, Words(torch.tensor(continuing), torch.tensor(beginning)))
+
+    def as_read(self, term: str) -> str:
+        """Return a term as the network's sentences have it, in small letters."""
+        normalized = for_network(term, self.task.source, lambda text: len(self.tokenizer.encode(text)))
+        return as_typed(normalized.text)
+
+    def as_written(self, translation: str) -> list[int]:
+        """Return the pieces that a translation is in an output."""
+        pieces = self.tokenizer.encode(simplified(translation) if self.task.target == "zh" else translation)
+        is_apart = is_spaceless(self.task.target) and self.tokenizer.pieces(pieces[:1]) == ["▁"]
+        return pieces[1:] if is_apart else pieces
+
+
+class Glossary:
+    """Terms, each with what its translation has to be; ``translations`` has them as they are read.
+
+    Terms are whole words, in capitals or not, and in languages without spaces any characters; of two that overlap the
+    first counts, of two that begin together the longer.
     """
-    if not glossary:
-        return []
-    translations = {term.casefold(): translation for term, translation in glossary.items()}
-    pattern = _pattern(tuple(glossary), not is_spaceless(languages[0]))
-    forced: list[list[int]] = []
-    for found in pattern.finditer(sentence):
-        translation = translations.get(found[0].casefold())
-        if translation is None:  # what two letters are the same to a pattern and not to casefold
-            continue
-        pieces = tokenizer.encode(translation)
-        if is_spaceless(languages[1]) and tokenizer.pieces(pieces[:1]) == ["▁"]:
-            pieces = pieces[1:]
-        if sum(map(len, forced)) + len(pieces) <= MAX_FORCED_PIECES:
-            forced.append(pieces)
-    return forced
+
+    def __init__(self, vocabulary: Vocabulary, translations: Mapping[str, str]) -> None:
+        self.vocabulary = vocabulary
+        self.translations = translations
+        self._has_spaces = not is_spaceless(vocabulary.task.source)
+        lengths: dict[str, set[int]] = {}
+        for term in translations:
+            lengths.setdefault(term[0], set()).add(len(term))
+        self._lengths = {first: sorted(of_first, reverse=True) for first, of_first in lengths.items()}
+
+    def under(self, terms: Mapping[str, str]) -> "Glossary":
+        """Return a glossary of these terms and others, as people write them, which outrank these."""
+        if not terms:
+            return self
+        read = {self.vocabulary.as_read(term): translation for term, translation in terms.items()}
+        read.pop("", None)  # of a term that shows nothing
+        return Glossary(self.vocabulary, {**self.translations, **read})
+
+    def find(self, text: str) -> Iterator[Found]:
+        """Yield the terms of a text, in their order."""
+        small = as_typed(text)
+        at = 0
+        while self.translations and at < len(small):
+            term = self._at(small, at)
+            if term:
+                yield Found(at, at + len(term), self.translations[term])
+            at += len(term) or 1
+
+    def forced(self, found: Sequence[Found], text: str, source: Sequence[int]) -> Terms:
+        """Return what the translation of a sentence with these terms has to hold; ``source``, framed, is its text.
+
+        Those terms for which no beam is wide enough are left out, the last first.
+        """
+        read = find_pieces(self.vocabulary.tokenizer.pieces(source)[1:-1], text) if found else []
+        terms = Terms([], [], self.vocabulary.words)
+        for start, end, translation in found:
+            places = [i for i, (low, high) in enumerate(read, 1) if low < end and high > start]
+            begins = _begins_as_sentence(text) and not _LETTER.search(text, 0, start)
+            form = _capitalized(translation) if begins else translation  # it may well begin the translation, too
+            add_fitting(terms, self.vocabulary.as_written(form), places)
+        return terms
+
+    def _at(self, text: str, at: int) -> str:
+        """Return the longest term that stands at a place of a text in small letters, or nothing."""
+        lengths = self._lengths.get(text[at], ())
+        if not lengths or (self._has_spaces and _is_of_word(text[at - 1 : at])):
+            return ""
+        for length in lengths:
+            term = text[at : at + length]
+            ends = not (self._has_spaces and _is_of_word(text[at + length : at + length + 1]))
+            if ends and term in self.translations:
+                return term
+        return ""
+
+
+def add_fitting(terms: Terms, phrase: Sequence[int], places: Sequence[int]) -> None:
+    """Add a constraint, unless it is empty or no beam is wide enough for it."""
+    if phrase and sum(map(len, terms.phrases)) + len(phrase) <= MAX_FORCED_PIECES:
+        terms.phrases.append(phrase)
+        terms.places.append(places)
+
+
+def _capitalized(translation: str) -> str:
+    """Return a translation as it begins a sentence; one that has a capital of its own, as ``iPhone``, as it is."""
+    return translation[0].title() + translation[1:] if translation.islower() else translation
+
+
+def _begins_as_sentence(sentence: str) -> bool:
+    first = _LETTER.search(sentence)
+    return first is not None and not first[0].islower()
+
+
+def begun_as_sentence(output: str, sentence: str, translations: Sequence[str]) -> str:
+    """Return an output with a capital for the translation that begins it, if its sentence has one, and for no other."""
+    if not translations or not _begins_as_sentence(sentence):
+        return output
+    first = _LETTER.search(output)
+    forms = {form: translation for translation in translations for form in (translation, _capitalized(translation))}
+    pattern = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
+
+    def written(found: re.Match[str]) -> str:
+        is_first = first is not None and found.start() == first.start()
+        return _capitalized(found[0]) if is_first else forms[found[0]]
+
+    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", written, output)
+
+
+def _begins_a_word(piece: str) -> bool:
+    return piece[0] == "▁" and piece[1:2].isalpha()
+
+
+def _is_of_word(character: str) -> bool:
+    return character.isalnum() or character == "_"

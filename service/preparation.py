@@ -11,9 +11,11 @@ import numpy as np
 
 from model.bundle import Bundle
 from model.config import Task
+from model.guidance import Terms
 from model.hypothesis import Hypothesis
 from model.tokenizer import Tokenizer
 from service.alignment import Links
+from service.glossary import Glossary, begun_as_sentence
 from service.normalization import Normalized, for_network
 from service.spans import Masked, Protected, protect, stand_ins, with_masks
 from service.text import Document, in_parts, pack, read_sentences, split_text
@@ -29,6 +31,10 @@ class Sentence(NamedTuple):
     masked: Masked
     source: list[int]
     """What the network reads, framed."""
+    terms: Terms | None = None
+    """What its translation has to hold ..."""
+    translations: Sequence[str] = ()
+    """... as it is written."""
 
     def restore(self, output: str, target: str) -> str:
         """Return an output of the network, in the language ``target``, with stand-ins and written as the sentence.
@@ -37,7 +43,7 @@ class Sentence(NamedTuple):
         """
         if self.normalized and not output.strip():
             return self.core
-        whole = self.masked.restore(output)
+        whole = self.masked.restore(begun_as_sentence(output, self.masked.text, self.translations))
         return self.normalized.restore(whole, target) if self.normalized else whole
 
 
@@ -107,10 +113,10 @@ class Written(NamedTuple):
         ]
 
 
-def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepared:
+def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None = None, parts: int = 1) -> Prepared:
     """Return a text of which no sentence has been read; all will fit the bundle.
 
-    A text to summarize is cut into ``parts``, or more if it has to be.
+    A text to summarize is cut into ``parts``, or more if it has to be. ``glossary`` has what translations have to hold.
     """
     tokenizer = bundle.tokenizer
     masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
@@ -142,10 +148,17 @@ def prepare(task: Task, text: str, bundle: Bundle, *, parts: int = 1) -> Prepare
 
     def unread() -> Iterator[Sentence]:
         for core in cores:
-            sentences.append(read[core])
+            sentences.append(_with_terms(read[core], glossary) if glossary else read[core])
             yield sentences[-1]
 
     return Prepared(protected, document, sentences, unread())
+
+
+def _with_terms(sentence: Sentence, glossary: Glossary) -> Sentence:
+    text = sentence.masked.text
+    found = list(glossary.find(text))
+    terms = glossary.forced(found, text, sentence.source)
+    return sentence._replace(terms=terms, translations=[term.translation for term in found])
 
 
 def _in_parts(document: Document, parts: int, fits: Callable[[str], bool]) -> Document:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
+from model.guidance import Terms
 from model.hypothesis import Hypothesis
-from service.chinese import simplified
-from service.glossary import MAX_FORCED_PIECES, forced_pieces
-from service.normalization import for_network
+from service.glossary import MAX_FORCED_PIECES, Glossary, add_fitting
+from service.languages import is_spaceless
 from service.parsing import Parsed, TextFormat, parse
 from service.preparation import Outcome, Output, Prepared, Sentence, Written, outputs_of, prepare
 from service.repetition import repeats
@@ -40,7 +40,8 @@ class Reading(NamedTuple):
     """How the texts of a request are to be read."""
 
     text_format: TextFormat
-    glossary: Mapping[str, str]
+    glossary: Glossary | None
+    """Of translations, what they have to hold."""
     parts: int
     """Of a text to summarize, at least."""
 
@@ -53,7 +54,8 @@ class Portion(NamedTuple):
     sources: list[list[int]]
     """What the network reads for each."""
     config: DecodingConfig
-    constraints: list[list[list[int]]]
+    terms: list[Terms | None]
+    """What the output of each has to hold."""
 
 
 class Run:
@@ -71,19 +73,14 @@ class Run:
         self.bundle = bundle
         self.config = config
         self.texts = texts
-        self.characters = sum(map(len, texts)) + sum(map(len, reading.glossary))
+        self.characters = sum(map(len, texts))
         self._parsed: list[Parsed] = [parse(text, reading.text_format, task, bundle.tokenizer) for text in texts]
         self._prepared = [
-            [prepare(task, text, bundle, parts=reading.parts) for text in parsed.texts] for parsed in self._parsed
+            [prepare(task, text, bundle, glossary=reading.glossary, parts=reading.parts) for text in parsed.texts]
+            for parsed in self._parsed
         ]
-        written = simplified if task.target == "zh" else str
-        self._glossary = {  # terms as the sentences are read, and translations as the network writes
-            for_network(term, task.source, lambda text: len(bundle.tokenizer.encode(text))).text: written(translation)
-            for term, translation in reading.glossary.items()
-        }
         self._sentences: list[tuple[Prepared, Sentence]] = []
         self._gaps: list[int] = []
-        self._constraints: list[list[list[int]]] = []
         self._unread = (
             (prepared, sentence) for of_text in self._prepared for prepared in of_text for sentence in prepared.unread
         )
@@ -105,21 +102,20 @@ class Run:
     def read(self, characters: float = math.inf) -> Portion:
         """Read on, until the sentences read have so many characters; there is none only when all had been read."""
         start, stop_at = len(self._sentences), self._characters_read + characters
-        languages = (self.task.source, self.task.target)
         for prepared, sentence in self._unread:
-            text = sentence.masked.text
             self._sentences.append((prepared, sentence))
             self._gaps.append(len(prepared.sentences) - 1)
-            self._constraints.append(forced_pieces(text, self._glossary, languages, self.bundle.tokenizer))
-            self._characters_read += len(text)
+            self._characters_read += len(sentence.masked.text)
             if self._characters_read >= stop_at:
                 break
         else:
             self.is_read = True
-        return self._portion(range(start, len(self._sentences)), self.config, self._constraints[start:])
+        terms = [sentence.terms for _, sentence in self._sentences[start:]]
+        return self._portion(range(start, len(self._sentences)), self.config, terms)
 
-    def _portion(self, places: Sequence[int], config: DecodingConfig, constraints: list[list[list[int]]]) -> Portion:
-        return Portion(places, [self._sentences[place][1].source for place in places], config, constraints)
+    def _portion(self, places: Sequence[int], config: DecodingConfig, terms: list[Terms | None]) -> Portion:
+        sources = [self._sentences[place][1].source for place in places]
+        return Portion(places, sources, config, [one if one and one.phrases else None for one in terms])
 
     def faulty(self, hypotheses: Sequence[Sequence[Hypothesis]]) -> list[Portion]:
         """Return the sentences whose best output has lost a mask, or doubled one, and those that repeat themselves.
@@ -137,14 +133,24 @@ class Run:
         ways = [(lost, self.config), (looping, without_repetition)]
         return [self._portion(places, config, list(map(self._with_masks, places))) for places, config in ways if places]
 
-    def _with_masks(self, place: int) -> list[list[int]]:
-        """Return the constraints of a sentence and all of its masks."""
-        masks = self._sentences[place][1].masked.stand_in_of
-        forced = [self.bundle.tokenizer.encode(mask)[-1:] for mask in masks]
-        for pieces in self._constraints[place]:  # as far as a beam is wide enough
-            if sum(map(len, forced)) + len(pieces) <= MAX_FORCED_PIECES:
-                forced.append(pieces)
-        return forced
+    def _with_masks(self, place: int) -> Terms | None:
+        """Return what the output of a sentence has to hold, and all of its masks."""
+        sentence = self._sentences[place][1]
+        if not sentence.terms:
+            return None
+        tokenizer, source = self.bundle.tokenizer, sentence.source
+        terms = Terms([], [], sentence.terms.words)
+        masks = sentence.masked.stand_in_of
+        with_spaces = 2 * len(masks) <= MAX_FORCED_PIECES and not is_spaceless(self.task.target)
+        for mask in masks:
+            (piece,) = tokenizer.encode(mask)[-1:]
+            at = source.index(piece)
+            is_apart = with_spaces and tokenizer.pieces(source[at - 1 : at]) == ["▁"]
+            terms.phrases.append(source[at - is_apart : at + 1])
+            terms.places.append([at])
+        for phrase, places in zip(sentence.terms.phrases, sentence.terms.places, strict=True):
+            add_fitting(terms, phrase, places)
+        return terms
 
     def best_output(self, place: int, hypotheses: Sequence[Hypothesis]) -> tuple[str, str]:
         """Return what stands before a sentence, from the one before on, and its best output as a reader sees it."""

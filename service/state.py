@@ -82,10 +82,11 @@ class ServiceState:
             try:
                 self._stamps = await asyncio.to_thread(stamps, self.settings.models)
                 catalogue = await asyncio.to_thread(load_catalogue, self.settings, before)
+                translator = await asyncio.to_thread(Translator, catalogue, self.engine)
             except (BundleError, OSError, SettingsError) as error:
                 self.metrics.reloads.labels("failed").inc()
                 raise ReloadFailed(f"Nothing was loaded: {error}") from error
-            self._serve(catalogue)
+            self._serve(translator)
             self.metrics.reloads.labels("done").inc()
             staying = {bundle.search for bundle in catalogue.bundles}
             leaving = [ref(bundle.search) for bundle in before.bundles if bundle.search not in staying]
@@ -108,7 +109,8 @@ class ServiceState:
                     logger.exception("the bundles could not be loaded again, and are served as they were")
             last = found
 
-    def _serve(self, catalogue: Catalogue) -> None:
+    def _serve(self, translator: Translator) -> None:
+        catalogue = translator.catalogue
         for state, count in catalogue.counts.items():
             self.metrics.bundles.labels(state).set(count)
         self.metrics.bundle_info.clear()
@@ -116,7 +118,7 @@ class ServiceState:
             self.metrics.bundle_info.labels(bundle.manifest.name, bundle.manifest.version, bundle.dtype, task).set(1)
         if self._catalogue is None:
             self.engine.start()
-        self._translator = Translator(catalogue, self.engine)
+        self._translator = translator
         self._catalogue = catalogue
         self._loading_failed = False
 

@@ -107,10 +107,6 @@ async def translate(request: Request) -> Response:
     body = with_codes_of(state.languages, body)
     plans = await aside(_characters(body), lambda: [_read(text, body, state, translator) for text in body.texts])
     options = _options(body, request, state)
-    for plan in plans:
-        if body.glossary and len(plan.route) > 1:
-            pivot = plan.route[0].target
-            raise InvalidRequest(f"Invalid request: glossary has no effect on what is translated through {pivot}")
     routes = [plan.route for plan in plans]
     if len(set(routes)) == 1:
         request.state.task = whole(routes[0]) or ""

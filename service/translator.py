@@ -12,10 +12,12 @@ from pydantic import ValidationError
 from model.config import DecodingConfig, Task
 from model.hypothesis import Hypothesis
 from service.admission import Visit
+from service.carried import Carried
 from service.catalogue import Catalogue
 from service.engine import Engine
 from service.errors import DeadlineExceeded, InvalidRequest, NotReady
 from service.gather import gather
+from service.glossary import Glossary, Vocabulary
 from service.logs import text_log
 from service.paragraphs import unwrap
 from service.parsing import TextFormat
@@ -67,6 +69,11 @@ class Translator:
     def __init__(self, catalogue: Catalogue, engine: Engine) -> None:
         self.catalogue = catalogue
         self.engine = engine
+        self._glossaries = {
+            task: Glossary(Vocabulary.of(task, bundle.tokenizer), {}).under(bundle.glossaries.get(task, {}))
+            for task, bundle in catalogue.serving.items()
+            if task.kind == "translate"
+        }
 
     async def run(self, task: Task, texts: Sequence[str], options: Options = DEFAULTS) -> list[Answer]:
         """Translate or summarize texts, all sentences queued together; each answer has 1 to ``n_best`` outputs.
@@ -116,10 +123,30 @@ class Translator:
     async def _run_all(
         self, visit: Visit, route: Sequence[Task], texts: Sequence[str], options: Options
     ) -> list[Answer]:
+        if len(route) == 1:
+            return await self._run(visit, route[0], texts, options)
+        characters = sum(map(len, texts)) + sum(map(len, options.glossary))
+        carried = await aside(characters, lambda: self._carried(route, texts, options))
+        options, texts = options._replace(glossary={}), carried.texts
         for task in route[:-1]:
             answers = await self._run(visit, task, texts, options._replace(n_best=1, attention=False))
             texts = [answer.texts[0] for answer in answers]
-        return await self._run(visit, route[-1], texts, options)
+        answers = await self._run(visit, route[-1], texts, options)
+        return await aside(characters, lambda: list(map(carried.arrived, answers)))
+
+    def _carried(self, route: Sequence[Task], texts: Sequence[str], options: Options) -> Carried:
+        """Return the texts with what carries the terms of the request; InvalidRequest where a network carries none."""
+        first, last = route[0], route[-1]
+        vocabulary = self._glossaries[first].vocabulary
+        carried = Carried(texts, Glossary(vocabulary, {}).under(options.glossary), last.target, options.text_format)
+        for task in route:
+            if carried and not self.catalogue.serving[task].tokenizer.masks:
+                name = self.catalogue.serving[task].manifest.name
+                raise InvalidRequest(
+                    f"Invalid request: glossary has no effect on what is translated through {first.target}: "
+                    f"{name} was trained without masks, which carry terms over"
+                )
+        return carried
 
     async def _run(self, visit: Visit, task: Task, texts: Sequence[str], options: Options) -> list[Answer]:
         run = await self._open(task, texts, options)
@@ -166,9 +193,13 @@ class Translator:
         if bundle is None:
             raise InvalidRequest(_not_supported(task))
         config = _configured(bundle.manifest.decoding, options)
-        reading = Reading(options.text_format, options.glossary, options.parts)
-        characters = sum(map(len, texts)) + sum(map(len, options.glossary))
-        return await aside(characters, lambda: Run(task, bundle, texts, config, reading))
+        glossary = self._glossaries.get(task)
+
+        def read() -> Run:
+            terms = glossary.under(options.glossary) if glossary else None
+            return Run(task, bundle, texts, config, Reading(options.text_format, terms, options.parts))
+
+        return await aside(sum(map(len, texts)) + sum(map(len, options.glossary)), read)
 
     async def _read_on(self, run: Run, visit: Visit, options: Options, characters: float = math.inf) -> Futures:
         """Cut the next so many characters into sentences and queue these."""
@@ -182,7 +213,7 @@ class Translator:
             portion.sources,
             portion.config,
             attention=options.attention or run.wants_attention,
-            constraints=portion.constraints,
+            terms=portion.terms,
             visit=visit,
         )
 

@@ -109,7 +109,7 @@ def met(pieces: Sequence[int | None], constraints: Sequence[Sequence[int]]) -> i
 
 def enumerate_constrained(search: BeamSearch, sentence: Sentence) -> list[Hypothesis]:
     """Return the n best of all hypotheses that meet all constraints, or of the longest, those that meet the most."""
-    source, config, _, constraints = sentence
+    source, config, constraints = sentence.source, sentence.config, sentence.constraints
     found = enumerate_all(search, source, config.model_copy(update={"n_best": None}))
     number = {tuple(hypothesis.pieces): met(hypothesis.pieces, constraints) for hypothesis in found}
     needed = max(number.values())

@@ -14,6 +14,7 @@ from model.bundle import (
     CARD,
     FILES,
     FORMAT,
+    GLOSSARY,
     MANIFEST,
     NETWORK,
     SIGNATURE,
@@ -265,6 +266,42 @@ def test_a_manifest_that_does_not_fit_its_tokenizer_is_refused(tiny_bundle: Path
     assert_refused(tiny_bundle, f"{TOKENIZER} has no tag for the task translate:de:fr")
     edit_manifest(tiny_bundle, lambda fields: {**fields, "pieces": 299})
     assert_refused(tiny_bundle, f"{TOKENIZER} has 300 pieces, the manifest says 299")
+
+
+def test_a_bundle_may_have_a_glossary_for_each_of_its_translations(tiny_bundle: Path) -> None:
+    assert load_bundle(tiny_bundle, CPU, "float32").glossaries == {}
+    (tiny_bundle / GLOSSARY).write_text('{"translate:de:en": {"Vertrag": "agreement"}}')
+    assert load_bundle(tiny_bundle, CPU, "float32").glossaries == {TRANSLATE: {"Vertrag": "agreement"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "Invalid JSON"),
+        ("{", "Invalid JSON"),
+        ("\xff", "Invalid JSON"),
+        ("[" * 100_000, "Invalid JSON"),
+        ("[]", "should be an object"),
+        ('{"de-en": {}}', "de-en.kind: "),
+        ('{"translate:de:en": []}', "translate:de:en: "),
+        ('{"translate:de:en": {"Vertrag": 7}}', "translate:de:en.Vertrag: "),
+        ('{"translate:de:en": {"": "x"}}', "translate:de:en"),
+        ('{"translate:de:en": {"Vertrag": " "}}', "translate:de:en.Vertrag: "),
+        ('{"translate:de:en": {"Vertrag": "%s"}}' % ("x" * 201), "translate:de:en.Vertrag: "),
+        ('{"translate:de:en": {"Vertrag": "\\ud800"}}', ""),
+        ('{"translate:en:de": {}}', "translate:en:de is no translation among the tasks translate:de:en, summarize:en"),
+        ('{"summarize:en": {}}', "summarize:en is no translation among the tasks"),
+    ],
+    ids=range(14),
+)
+def test_a_broken_glossary_is_refused_for_a_reason(tiny_bundle: Path, content: str, message: str) -> None:
+    (tiny_bundle / GLOSSARY).write_bytes(content.encode("latin-1"))
+    assert_refused(tiny_bundle, f"{GLOSSARY}: .*{message}")
+
+
+def test_a_glossary_that_cannot_be_read_is_refused(tiny_bundle: Path) -> None:
+    (tiny_bundle / GLOSSARY).mkdir()
+    assert_refused(tiny_bundle, f"{GLOSSARY} cannot be read")
 
 
 def test_scores_go_into_the_manifest_and_the_card_and_the_bundle_still_loads(tiny_bundle: Path) -> None:

@@ -94,7 +94,7 @@ def test_however_many_overlap_few_readings_are_kept_and_they_lead_to_the_end() -
     reader = Constraints(constraints, math.inf)
     for piece in range(100, 131):
         reader.extend(np.array([0]), np.array([piece]))
-    while wanted := reader.wanted[0]:
+    while wanted := reader.progress[0].wanted:
         reader.extend(np.array([0]), np.array([min(wanted, key=lambda p: reader._after(reader._rows[0], p).lacking)]))
         assert len(reader._rows[0].readings) <= MAX_READINGS
         left += 1

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model import torchscript
-from model.bundle import NETWORK, load_bundle, load_manifest
+from model.bundle import GLOSSARY, NETWORK, load_bundle, load_glossaries, load_manifest
 from model.checkpoint import CheckpointError, load_checkpoint, restore_network
 from model.config import DecodingConfig, NetworkConfig, StoredIn
 from model.data import pad
@@ -127,6 +127,37 @@ def test_a_bundle_decodes_as_the_rounded_network_of_its_checkpoint(
     found = bundle.search.search(sources, decoding)
     expected = BeamSearch(rounded, bundle.tokenizer.special_ids, CPU).search(sources, decoding)
     assert [[h.pieces for h in hypotheses] for hypotheses in found] == [[h.pieces for h in hs] for hs in expected]
+
+
+def test_the_glossary_of_the_recipe_goes_into_the_bundle(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    terms = {TRANSLATE: {"Vertrag": "agreement", "Käse": "chèddar"}}
+    recipe = load_checkpoint(tiny_checkpoint).recipe.model_copy(update={"glossary": terms})
+    export([tiny_checkpoint], tmp_path / "tiny", version="1", recipe=recipe)
+    assert load_bundle(tmp_path / "tiny", CPU, "float32").glossaries == terms
+    assert "chèddar" in (tmp_path / "tiny" / GLOSSARY).read_text(encoding="utf-8")  # to be edited by people
+
+
+def test_a_bundle_without_terms_has_no_glossary(tiny_bundle: Path) -> None:
+    assert not (tiny_bundle / GLOSSARY).exists()
+
+
+def test_a_glossary_stays_when_its_bundle_is_replaced_unless_the_recipe_has_one(
+    tiny_checkpoint: Path, tiny_bundle: Path
+) -> None:
+    (tiny_bundle / GLOSSARY).write_text('{"translate:de:en": {"Vertrag": "agreement"}}')
+    export([tiny_checkpoint], tiny_bundle, version="2", replace=True)
+    assert load_glossaries(tiny_bundle, [TRANSLATE]) == {TRANSLATE: {"Vertrag": "agreement"}}
+    recipe = load_checkpoint(tiny_checkpoint).recipe.model_copy(update={"glossary": {TRANSLATE: {"a": "b"}}})
+    export([tiny_checkpoint], tiny_bundle, version="3", replace=True, recipe=recipe)
+    assert load_glossaries(tiny_bundle, [TRANSLATE]) == {TRANSLATE: {"a": "b"}}
+
+
+def test_a_broken_glossary_is_not_lost_by_replacing_its_bundle(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
+    (tiny_bundle / GLOSSARY).write_text("{")
+    before = contents(tiny_bundle)
+    with pytest.raises(ExportError, match=f"{GLOSSARY}: Invalid JSON.*; it would be lost"):
+        export([tiny_checkpoint], tiny_bundle, version="2", replace=True)
+    assert contents(tiny_bundle) == before
 
 
 def test_a_folder_in_the_way_is_left_as_it_was(tiny_checkpoint: Path, tiny_bundle: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from pydantic import ValidationError
 import model
 from model.config import DecodingConfig, Task
 from model.recipe import Recipe, RecipeError, load_recipe
+from model.toml import to_toml
 
 RECIPES = sorted((Path(model.__file__).parent / "recipes").glob("*.toml"))
 
@@ -104,6 +106,35 @@ def test_a_recipe_that_is_missing_or_not_toml_names_its_file(tmp_path: Path) -> 
     (tmp_path / "latin.toml").write_bytes('name = "ü"'.encode("latin-1"))
     with pytest.raises(RecipeError, match=r"latin\.toml: not TOML"):
         load_recipe(tmp_path / "latin.toml")
+
+
+GLOSSARY = """
+[glossary."translate:de:en"]
+Vertrag = "agreement"
+"Vertrag auf Zeit" = "temporary \\"agreement\\""
+"""
+
+
+def test_a_recipe_may_have_a_glossary_for_each_translation(tmp_path: Path) -> None:
+    terms = {"Vertrag": "agreement", "Vertrag auf Zeit": 'temporary "agreement"'}
+    recipe = load(tmp_path, MINIMAL + GLOSSARY)
+    assert recipe.glossary == {Task.parse("translate:de:en"): terms}
+    assert recipe.trains_like(load(tmp_path, MINIMAL))
+    assert Recipe.model_validate(json.loads(json.dumps(recipe.model_dump(mode="json")))) == recipe
+    assert load(tmp_path, to_toml(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("translate:de:fr", "translate:de:fr is no translation among the tasks translate:de:en, translate:en:de"),
+        ("summarize:en", "summarize:en is no translation among the tasks"),
+        ("de-en", "glossary.de-en"),
+    ],
+)
+def test_a_glossary_of_no_translation_of_the_recipe_is_named(tmp_path: Path, task: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load(tmp_path, MINIMAL + GLOSSARY.replace("translate:de:en", task))
 
 
 def test_a_recipe_survives_json(tiny_recipe: Recipe) -> None:

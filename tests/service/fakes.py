@@ -148,6 +148,9 @@ class CharacterTokenizer:
     def __init__(self, masks: str = "") -> None:
         self.masks = masks
 
+    def __len__(self) -> int:
+        return 128  # of which a glossary has to know what they are
+
     def encode(self, text: str) -> list[int]:
         return list(map(ord, " ".join(text.split())))
 

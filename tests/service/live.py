@@ -95,9 +95,9 @@ def running(settings: Settings, *, wait_for_networks: bool = True) -> Iterator[L
         assert not thread.is_alive()
 
 
-def serve_fakes(monkeypatch: pytest.MonkeyPatch, search: GatedSearch, *tasks: str) -> None:
+def serve_fakes(monkeypatch: pytest.MonkeyPatch, search: GatedSearch, *tasks: str, masks: str = "") -> None:
     """Let the next server load one bundle that does these tasks."""
-    bundle = fake_bundle(search, tasks=tasks)
+    bundle = fake_bundle(search, tasks=tasks, masks=masks)
     catalogue = Catalogue([Entry("fake", bundle, None)], dict.fromkeys(bundle.manifest.tasks, bundle))
     monkeypatch.setattr(state_module, "load_catalogue", lambda *_: catalogue)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from model.bundle import MANIFEST, NETWORK, SIGNATURE, TOKENIZER, BundleError, sign_bundle
+from model.bundle import GLOSSARY, MANIFEST, NETWORK, SIGNATURE, TOKENIZER, BundleError, sign_bundle
 from service import catalogue
 from service.catalogue import Catalogue, Changes, compare, load_catalogue, stamps
 from service.settings import Settings, SettingsError
 from tests.keys import KeyPair
+from tests.reversal import TRANSLATE
 from tests.service.live import local_settings
 from tests.service.versions import new_version
 
@@ -160,6 +161,20 @@ def test_a_file_that_is_written_in_place_is_noticed(models: Path, name: str) -> 
     path.write_bytes(content)
     os.utime(path, ns=(1, 1))
     assert stamps(models) != before
+
+
+def test_a_glossary_that_is_put_into_a_bundle_is_noticed_and_read_without_its_network(models: Path) -> None:
+    before, noticed = load_catalogue(settings(models)), stamps(models)
+    (models / "tiny" / GLOSSARY).write_text('{"translate:de:en": {"Vertrag": "agreement"}}')
+    assert stamps(models) != noticed
+    after = load_catalogue(settings(models), before)
+    assert compare(before, after).loaded == ["tiny"]
+    assert after.serving[TRANSLATE].glossaries == {TRANSLATE: {"Vertrag": "agreement"}}
+    assert after.serving[TRANSLATE].search is before.serving[TRANSLATE].search
+    (models / "tiny" / GLOSSARY).write_text("{")
+    broken = load_catalogue(settings(models), after)
+    assert broken.entries[0].error
+    assert broken.entries[0].error.startswith(f"tiny: {GLOSSARY}: Invalid JSON")
 
 
 def test_a_bundle_that_is_moved_into_the_place_of_another_is_noticed_and_else_nothing_is(models: Path) -> None:

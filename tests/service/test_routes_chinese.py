@@ -81,7 +81,7 @@ def test_a_glossary_may_be_in_either_script(served: Live, search: GatedSearch) -
     for term in (SIMPLIFIED, TRADITIONAL):
         ask(served, "Hair", "en", "zt", glossary={"hair": term})
         ask(served, "Hair", "en", "zh", glossary={"hair": term})
-    assert [sentence.constraints for sentence in search.sentences] == [[list(map(ord, SIMPLIFIED))]] * 4
+    assert [sentence.phrases for sentence in search.sentences] == [[list(map(ord, SIMPLIFIED))]] * 4
 
 
 def test_files_are_written_in_either_script(served: Live) -> None:

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from service.errors import NotReady
 from service.translator import Translator
 from tests.reversal import SUMMARIZE, TRANSLATE
 from tests.service.engines import CONFIG, Futures, new_engine
-from tests.service.fakes import GatedSearch, fake_bundle
+from tests.service.fakes import CharacterTokenizer, GatedSearch, fake_bundle
 from tests.service.translator.running import answer_with, run
 
 
@@ -47,15 +48,42 @@ def test_a_sentence_that_loses_or_doubles_a_mask_is_decoded_again_with_all_of_th
     lost: str, translator: Translator, search: GatedSearch
 ) -> None:
     def answer(sentence: Sentence) -> list[Hypothesis]:
-        forced = "".join(chr(piece) for constraint in sentence.constraints for piece in constraint)
+        forced = "".join(chr(piece) for constraint in sentence.phrases for piece in constraint)
         return [Hypothesis(list(map(ord, forced or lost)), -1.0, -1.0)]
 
     search.answer = answer
     assert run(translator, TRANSLATE, ["Abc {x} {y}", "D"], attention=True)[0].texts == ["{x}{y}"]
-    assert [list(sentence.constraints) for sentence in search.sentences] == [[], [], [[ord(m)] for m in MASKS[:2]]]
+    assert [sentence.phrases for sentence in search.sentences] == [[], [], [[ord(m)] for m in MASKS[:2]]]
     assert search.sources[2] == search.sources[0]
     assert search.configs[2].beam_size == 3
     assert search.sentences[2].attention
+
+
+class SpacedTokenizer(CharacterTokenizer):
+    """Has a piece of its own for a space, as networks do for one in front of a mask."""
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return ["▁" if piece == ord(" ") else chr(piece) for piece in ids]
+
+
+@pytest.mark.parametrize(
+    ("text", "forced"), [("Abc {x}", " \ue000"), ("Abc-{x}", "\ue000"), ("A" + " {x}" * 8, "\ue000")], ids=ascii
+)
+def test_a_mask_is_forced_with_the_space_in_front_of_it_if_the_beam_has_places_enough(
+    text: str, forced: str, search: GatedSearch
+) -> None:
+    tokenizer: Any = SpacedTokenizer(MASKS[:8])
+    bundle = fake_bundle(search)._replace(tokenizer=tokenizer)
+    engine = new_engine()
+    engine.start()
+    translator = Translator(Catalogue([Entry("fake", bundle, None)], {TRANSLATE: bundle}), engine)
+    answer_with(search, "Abc")
+    run(translator, TRANSLATE, [text])
+    engine.close()
+    terms = search.sentences[1].terms
+    assert terms
+    assert "".join(map(chr, terms.phrases[0])) == forced
+    assert search.sources[1][terms.places[0][0]] == ord(MASKS[0])
 
 
 def test_a_beam_is_never_wider_than_a_request_may_ask_for_however_many_masks_are_forced(search: GatedSearch) -> None:
@@ -80,10 +108,10 @@ def test_a_sentence_that_cannot_be_decoded_again_has_the_lost_span_at_its_end(
     answer_with(search, "Abc")
     submit = translator.engine.submit
 
-    def refuse(*args: Any, constraints: Any = None, **options: Any) -> Any:
-        if any(constraints):
+    def refuse(*args: Any, terms: Any = None, **options: Any) -> Any:
+        if any(terms):
             raise NotReady("Shutting down")
-        return submit(*args, **options)
+        return submit(*args, terms=terms, **options)
 
     monkeypatch.setattr(translator.engine, "submit", refuse)
     assert run(translator, TRANSLATE, ["Abc {x}"])[0].texts == ["Abc {x}"]
@@ -96,7 +124,7 @@ def test_a_sentence_is_decoded_again_however_much_waits(translator: Translator, 
     def lose_the_mask(sentence: Sentence) -> list[Hypothesis]:
         if not others:
             others.extend(translator.engine.submit(bundle, [[7] * 9, [7] * 9], CONFIG))
-        forced = [piece for constraint in sentence.constraints for piece in constraint]
+        forced = [piece for constraint in sentence.phrases for piece in constraint]
         return [Hypothesis(forced or [ord("A")], -1.0, -1.0)]
 
     bundle = translator.catalogue.serving[TRANSLATE]
