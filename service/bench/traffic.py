@@ -28,6 +28,8 @@ class Traffic:
     target: str
     documents_one_in: int = 0
     document_texts: int = 50
+    timeout_ms: int | None = None
+    """What each request asks to be answered within; by default nothing."""
 
     @property
     def kind(self) -> dict[str, int]:
@@ -61,7 +63,8 @@ class Traffic:
 
     def _request(self, texts: Sequence[str], is_document: bool) -> Request:
         body = {"q": "\n".join(texts), "source": self.source, "target": self.target, "format": "text"}
-        return Request(json.dumps(body), is_document)
+        timeout = {} if self.timeout_ms is None else {"timeout_ms": self.timeout_ms}
+        return Request(json.dumps(body | timeout), is_document)
 
 
 def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:

@@ -1,0 +1,98 @@
+"""What becomes of more load than the service can bear: goodput, who is refused, and how long the others wait.
+
+    .venv/bin/python benchmarks/overload.py TEXTS.de-en.tsv [BOUND_MS]
+
+Every request asks to be answered within the bound, by default 1,000 ms, and one in twenty is a document of twenty
+sentences. Poisson arrivals over HTTP from another process on the same cores, open loop. Goodput is what was answered
+with 200 within the bound, from the scheduled arrival on; what the service can bear is taken from a closed loop.
+"""
+
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from model.data import read_rows
+from service.bench.load import OK, OpenJob, run_apart
+from service.bench.online import BUSY, Workload, saturate, wait_for_rest
+from service.bench.server import Target, allow_many_connections, resident_bytes, served
+from service.bench.statistics import percentile
+from service.bench.traffic import Traffic, poisson_arrivals
+from service.settings import Settings
+
+BOUND_MS = 1000
+SECONDS = 30.0
+PATIENCE_SECONDS = 10.0
+MULTIPLES = (0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 1.0)
+"""Of what a closed loop has done; the last tells whether the overload left anything behind."""
+
+console = Console(width=130)
+
+
+class Trial(NamedTuple):
+    """What a load led to."""
+
+    rate: float
+    goodput: float
+    statuses: dict[str, int]
+    accepted_ms: list[float]
+    """Of all but the refused; infinite for what was not answered with 200."""
+    late_ms: float
+    """The generator's own lateness, of 99 in 100."""
+    megabytes: float
+
+
+def overload(target: Target, traffic: Traffic, rate: float) -> Trial:
+    """Send ``rate`` requests a second."""
+    arrivals = poisson_arrivals(rate, SECONDS, seed=1)
+    bodies = [request.body for request in traffic.requests(len(arrivals), seed=1)]
+    wait_for_rest(target, traffic)
+    result = run_apart(OpenJob(f"{target.url}/translate", bodies, arrivals, PATIENCE_SECONDS))
+    accepted = [one.latency_ms for one in result.outcomes if one.status != str(BUSY)]
+    in_time = sum(latency <= (traffic.timeout_ms or BOUND_MS) for latency in accepted)
+    return Trial(
+        rate=rate,
+        goodput=in_time / SECONDS,
+        statuses=dict(Counter(one.status for one in result.outcomes)),
+        accepted_ms=accepted,
+        late_ms=percentile([one.late_ms for one in result.outcomes], 99),
+        megabytes=(resident_bytes(target) or 0.0) / 1e6,
+    )
+
+
+def main() -> None:
+    """Print a line for each load."""
+    allow_many_connections()
+    file, bound_ms = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else BOUND_MS
+    texts = [row[0] for row in read_rows(file.name, file.parent)]
+    traffic = Traffic(texts, "de", "en", documents_one_in=20, document_texts=20, timeout_ms=bound_ms)
+    with served(Settings()) as target:
+        patient = replace(traffic, timeout_ms=None)
+        capacity = saturate(target, Workload(patient, SECONDS, seed=1)).requests_per_second
+        console.print(f"closed loop: {capacity:.0f} requests/s")
+        table = Table(
+            "× that", "sent/s", "goodput/s", "refused", "other than 200, 503", "accepted p50, p99, ms", "late", "MB"
+        )
+        for multiple in MULTIPLES:
+            trial = overload(target, traffic, multiple * capacity)
+            others = {status: n for status, n in trial.statuses.items() if status not in (OK, str(BUSY))}
+            sent = sum(trial.statuses.values())
+            table.add_row(
+                f"{multiple:g}",
+                f"{trial.rate:.0f}",
+                f"{trial.goodput:.0f}",
+                f"{100 * trial.statuses.get(str(BUSY), 0) / sent:.1f} %",
+                " ".join(f"{n} × {status}" for status, n in others.items()) or "none",
+                f"{percentile(trial.accepted_ms, 50):.0f}, {percentile(trial.accepted_ms, 99):.0f}",
+                f"{trial.late_ms:.0f}",
+                f"{trial.megabytes:.0f}",
+            )
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main()
