@@ -18,6 +18,9 @@ MAX_HEADER_BYTES = 65_536
 MIN_BYTES_PER_SECOND = 10_000
 SPARE_CONNECTIONS = 100
 """So many over the limit are told that they are; those beyond are closed unheard."""
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may idle between requests: longer than proxies and clients keep theirs (nginx 60 s, httpx 5),
+as a request that crosses with the end of its connection is lost."""
 STALLED_SECONDS = 30.0
 """After which a client is given up that takes nothing of its answer."""
 TOO_SLOW = "body_is_too_slow"
@@ -51,11 +54,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self._bounds.connections + SPARE_CONNECTIONS:
-            transport.abort()
-            return
-        if len(self.connections) > self._bounds.connections:
-            self._application = _too_many
+        mine = (one for one in self.connections if isinstance(one, BoundedProtocol))
+        open_ones = [one for one in mine if not one.transport.is_closing()]
+        if len(open_ones) > self._bounds.connections:
+            idle = next((one for one in open_ones if one.timeout_keep_alive_task), None)
+            if idle:
+                idle.transport.close()  # its client has all it asked for, and this one has nothing yet
+            elif len(open_ones) > self._bounds.connections + SPARE_CONNECTIONS:
+                transport.abort()
+                return
+            else:
+                self._application = _too_many
         self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:

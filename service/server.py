@@ -12,7 +12,7 @@ import uvicorn
 
 from service.app import create_app
 from service.logs import log_to_stderr
-from service.protocol import BoundedProtocol, Bounds
+from service.protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, Bounds
 from service.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class Server(uvicorn.Server):
             server_header=False,
             http=partial(BoundedProtocol, bounds),  # type: ignore[arg-type]  # as good as the class that it makes
             forwarded_allow_ips=settings.trusted_proxies,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=5,
         )
         super().__init__(config)

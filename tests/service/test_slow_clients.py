@@ -219,6 +219,16 @@ def test_connections_over_the_limit_are_told_so_and_those_beyond_closed(crowded:
         assert read_answer(later)[0] == 200
 
 
+def test_an_idle_connection_makes_room_for_a_new_one(crowded: Live) -> None:
+    with crowded.connect(), crowded.connect() as idle:
+        idle.sendall(REQUEST)
+        assert read_answer(idle)[0] == 200
+        with crowded.connect() as new:
+            assert everything(idle) == b""
+            new.sendall(REQUEST)
+            assert read_answer(new)[0] == 200
+
+
 def test_who_takes_nothing_of_a_long_answer_is_given_up(
     search: GatedSearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
