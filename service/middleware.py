@@ -24,6 +24,8 @@ from service.state import ServiceState
 
 access = logging.getLogger("service.access")
 
+UNKNOWN_ROUTE = "unknown"
+
 WATCHERS = ("/health", "/metrics")
 """Beginnings of the paths that say how the service is; asking for them is no work in progress."""
 
@@ -135,7 +137,7 @@ class Observe:
     def _record(self, scope: Scope, status: int, seconds: float, level: int) -> None:
         error: ServiceError | None = scope["state"].get("error")
         status = error.status if error else status
-        route = getattr(scope.get("route"), "path", "unknown")
+        route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
         task = str(scope["state"].get("task") or "")
         metrics = self.state.metrics
         metrics.requests.labels(route, task, status).inc()

@@ -6,6 +6,7 @@ added, and none where a request comes in one piece.
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -38,11 +39,15 @@ class Bounds(NamedTuple):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection whose messages have to come in within their time, and whose answers have to be taken."""
+    """A connection whose messages have to come in within their time, and whose answers have to be taken.
 
-    def __init__(self, bounds: Bounds, **given: Any) -> None:
+    ``count`` is told the status of each request that is refused here, which the application never sees.
+    """
+
+    def __init__(self, bounds: Bounds, count: Callable[[int], None], **given: Any) -> None:
         super().__init__(**given)
         self._bounds = bounds
+        self._count = count
         self._application = self.app
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -64,7 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 transport.abort()
                 return
             else:
-                self._application = _too_many
+                self._application = self._too_many
         self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,7 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         self.app = self._application
         if size > MAX_HEADER_BYTES:
-            self.app, self.url = _too_large, b"/"  # a longer one cannot be parsed
+            self.app, self.url = self._too_large, b"/"  # a longer one cannot be parsed
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -160,6 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, message: str) -> None:
         """Answer and close, where there is no request yet that an application could answer."""
         if not self._answering:  # or this would be taken for the answer to the request before
+            self._count(status)
             body = json.dumps({"error": message}).encode()
             head = f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\nconnection: close\r\n"
             self.transport.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
@@ -190,12 +196,14 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._expect_less(left)
 
+    # Applications in place of the service's
 
-async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:
-    headers = {"Retry-After": "1", "Connection": "close"}
-    await error_response(503, "Too many connections", headers)(scope, receive, send)
+    async def _too_many(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._count(503)
+        headers = {"Retry-After": "1", "Connection": "close"}
+        await error_response(503, "Too many connections", headers)(scope, receive, send)
 
-
-async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
-    message = "Invalid request: the headers are too large"
-    await error_response(431, message, {"Connection": "close"})(scope, receive, send)
+    async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._count(431)
+        message = "Invalid request: the headers are too large"
+        await error_response(431, message, {"Connection": "close"})(scope, receive, send)

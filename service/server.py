@@ -12,6 +12,7 @@ import uvicorn
 
 from service.app import create_app
 from service.logs import log_to_stderr
+from service.middleware import UNKNOWN_ROUTE
 from service.protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, Bounds
 from service.settings import Settings, SettingsError
 
@@ -37,12 +38,15 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            http=partial(BoundedProtocol, bounds),  # type: ignore[arg-type]  # as good as the class that it makes
+            http=partial(BoundedProtocol, bounds, self._count_refused),  # type: ignore[arg-type]  # as good as the class that it makes
             forwarded_allow_ips=settings.trusted_proxies,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=5,
         )
         super().__init__(config)
+
+    def _count_refused(self, status: int) -> None:
+        self._app.state.service.metrics.requests.labels(UNKNOWN_ROUTE, "", status).inc()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal leaves at once."""

@@ -87,6 +87,7 @@ def test_headers_that_trickle_in_are_answered_408(fresh: Live, drop: bytes) -> N
             408,
             "Invalid request: the headers took too long to come in",
         )
+    assert_counted(fresh, ("unknown", "", 408))
 
 
 @pytest.mark.parametrize("fresh", [HASTY], indirect=True)
@@ -173,12 +174,14 @@ def test_headers_over_the_limit_are_refused_where_they_come_at_once_too(fresh: L
         connection.sendall(head + b"\r\n\r\n")
         answer = everything(connection)
     assert status_and_error(answer) == (431, "Invalid request: the headers are too large")
+    assert_counted(fresh, ("unknown", "", 431))
 
 
-def test_what_is_not_http_is_answered_400_in_json(fresh: Live) -> None:
+def test_what_is_not_http_is_answered_400_in_json_and_counted(fresh: Live) -> None:
     with fresh.connect() as connection:
         connection.sendall(b"nonsense\r\n\r\n")
         assert status_and_error(everything(connection)) == (400, "Invalid HTTP request received.")
+    assert_counted(fresh, ("unknown", "", 400))
 
 
 def test_a_long_text_in_the_query_string_is_read(fresh: Live) -> None:
@@ -211,6 +214,7 @@ def test_connections_over_the_limit_are_told_so_and_those_beyond_closed(crowded:
             answer = everything(told)
         assert status_and_error(answer) == (503, "Too many connections")
         assert b"retry-after: 1" in answer
+        assert crowded.state.metrics.requests.labels("unknown", "", 503)._value.get() == 1
         held.sendall(REQUEST)
         assert read_answer(held)[0] == 200
     wait_until(lambda: not connections)
