@@ -1,8 +1,10 @@
 /* The page: what a person types goes to the service after a pause, and what comes back is shown as it comes. */
 
-import { Problem, get, hasKey, persist, post, stream, useKey } from "./api.js";
+import { persist, post, stream, useKey } from "./api.js";
 import * as files from "./files.js";
 import * as inside from "./inside.js";
+import { know, known } from "./known.js";
+import { explain, showFailure, showProblem, showState, showWait } from "./notices.js";
 import * as output from "./output.js";
 import { link, readFragment, remember, remembered, settings } from "./settings.js";
 import { showBundles, watch } from "./status.js";
@@ -11,9 +13,6 @@ import { nameOf, rewrite, speak, t } from "./strings.js";
 const element = (id) => document.getElementById(id);
 const [source, from, to] = ["source", "from", "to"].map(element);
 
-let service = null; // /frontend/settings
-let languages = [];
-let bundles = [];
 let detected = null;
 let read = null; // the language of the sentences in details: where the text went through English, not the text's
 let running = new AbortController();
@@ -22,40 +21,9 @@ let timer;
 
 /* What is shown */
 
-function showState(text) {
-  element("state").textContent = text;
-}
-
-function showProblem(text) {
-  element("problem").textContent = text;
-  element("problem").hidden = !text;
-}
-
-function explain(problem) {
-  const { status, message, retryAfter } = problem;
-  if (status === null) return t("The file could not be sent.");
-  if (status === 0) return t("The service does not answer; trying again.");
-  if (status === 429 || status === 503) return t("The service is busy; trying again in {seconds} s.", { seconds: retryAfter });
-  if (status === 504) return t("There was no answer in time.");
-  if (status === 400 && service?.keyRequired && !hasKey()) return t("The service asks for an API key.");
-  return t("The service refused: {reason}", { reason: message });
-}
-
-function showWait(problem) {
-  showState("");
-  showProblem(explain(problem));
-}
-
-function showFailure(error) {
-  if (error.name === "AbortError") return;
-  if (!(error instanceof Problem)) throw error;
-  output.stop();
-  showWait(error);
-}
-
 /** How many characters the text has, of how many it may have. */
 function counted() {
-  return { count: [...source.value].length, limit: service.charLimit };
+  return { count: [...source.value].length, limit: known.service.charLimit };
 }
 
 function showCount() {
@@ -71,11 +39,11 @@ function options(select, entries, chosen) {
 
 function showLanguages() {
   const isSummary = settings.mode === "summarize";
-  const summarized = bundles.flatMap((bundle) => bundle.tasks ?? []).filter((task) => task.startsWith("summarize:"));
-  const sources = isSummary ? summarized.map((task) => task.split(":")[1]) : languages.map((one) => one.code);
+  const summarized = known.bundles.flatMap((bundle) => bundle.tasks ?? []).filter((task) => task.startsWith("summarize:"));
+  const sources = isSummary ? summarized.map((task) => task.split(":")[1]) : known.languages.map((one) => one.code);
   const entries = sources.map((code) => [code, nameOf(code)]);
   options(from, isSummary ? entries : [["auto", t("Detect")], ...entries], settings.from);
-  const targets = [...new Set(languages.flatMap((one) => one.targets))].sort();
+  const targets = [...new Set(known.languages.flatMap((one) => one.targets))].sort();
   options(to, targets.map((code) => [code, nameOf(code)]), settings.to);
   [settings.from, settings.to] = [from.value, to.value];
   source.lang = from.value === "auto" ? "" : from.value;
@@ -97,7 +65,7 @@ function showMode() {
 /** The decoding options that the bundle in use has by itself. */
 function defaults() {
   const task = settings.mode === "summarize" ? `summarize:${from.value}` : `:${to.value}`;
-  const bundle = bundles.find((one) => one.tasks?.some((name) => name.endsWith(task)));
+  const bundle = known.bundles.find((one) => one.tasks?.some((name) => name.endsWith(task)));
   return { beam: String(bundle?.decoding.beam_size ?? 5), penalty: String(bundle?.decoding.length_penalty ?? 1) };
 }
 
@@ -128,13 +96,13 @@ function decoding() {
 
 const isSupported = () =>
   settings.mode === "summarize" || settings.from === "auto" || settings.from === settings.to ||
-  languages.find((one) => one.code === settings.from)?.targets.includes(settings.to);
+  known.languages.find((one) => one.code === settings.from)?.targets.includes(settings.to);
 
 function later() {
   clearTimeout(timer);
   running.abort();
   looking.abort();
-  timer = setTimeout(run, service?.frontendTimeout ?? 500);
+  timer = setTimeout(run, known.service?.frontendTimeout ?? 500);
 }
 
 /** Ask for the whole text; while the service is busy or gone, ask again. */
@@ -295,7 +263,7 @@ function listen() {
   });
   addEventListener("hashchange", () => { restore(); run(); });
   output.whenChosen(lookInside);
-  files.listen(service.supportedFilesFormat, explain);
+  files.listen(known.service.supportedFilesFormat, explain);
 }
 
 /* From the start */
@@ -308,7 +276,7 @@ function showInterface(language) {
   speak(language);
   element("page-language").value = language;
   rewrite();
-  if (!service) return;
+  if (!known.service) return;
   showMode();
   showBundles();
 }
@@ -320,21 +288,15 @@ function restore() {
   showControls();
 }
 
-/** What the page has to know before it can ask for anything; asked for until it is there, as the service may start late. */
-async function know() {
-  const paths = ["frontend/settings", "languages", "models"];
-  [service, languages, bundles] = await persist(() => Promise.all(paths.map(get)), showWait);
-  showProblem("");
-  watch(bundles);
-}
-
 const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
 showTheme(remembered("theme") ?? (isDark ? "dark" : "light"));
 const preferred = remembered("language") ?? navigator.language.slice(0, 2);
 showInterface([...element("page-language").options].some((one) => one.value === preferred) ? preferred : "en");
-await know();
+await know(showWait);
+showProblem("");
+watch(known.bundles);
 restore();
 listen();
-element("key-field").hidden = !service.keyRequired;
-if (service.keyRequired) element("key").focus();
+element("key-field").hidden = !known.service.keyRequired;
+if (known.service.keyRequired) element("key").focus();
 if (settings.q) run();
