@@ -148,6 +148,12 @@ class Engine:
                 job.future.add_done_callback(followed.done)
         return [job.future for job in jobs]
 
+    def refuse_early(self, visit: Visit) -> None:
+        """Raise what ``submit`` would for a single short sentence, so that nothing is prepared in vain."""
+        with self._changed:
+            if not visit.pieces:
+                self._let_in(visit, sentences=1, pieces=1)
+
     def leave(self, visit: Visit) -> None:
         """Expect no more of a request."""
         with self._changed:
@@ -182,7 +188,7 @@ class Engine:
 
         While others wait too, a client is given its part of the time; and a lane, while both have work.
         """
-        ahead = 0
+        ahead = sum(sum(self._in_flight[lane]) for lane in lanes)
         for room in (self._rooms[lane] for lane in lanes):
             own = room.sentences_of(client)
             clients = len(room.pieces.keys() | {client})

@@ -108,6 +108,7 @@ class Translator:
     async def _run_along(
         self, visit: Visit, route: Sequence[Task], texts: Sequence[str], options: Options
     ) -> list[Answer]:
+        self.engine.refuse_early(visit)
         async with _Deadline(options.timeout_seconds).held():
             if len(route) == 1 or options.text_format != "text":
                 return await self._run_all(visit, route, texts, options)
@@ -161,6 +162,7 @@ class Translator:
         The answer counts: what went wrong in a sentence is mended only when all are there.
         """
         visit = _visit(options)
+        self.engine.refuse_early(visit)
         current: Futures = []
         following: Futures = []
         hypotheses: list[list[Hypothesis]] = []

@@ -60,6 +60,20 @@ def test_what_would_be_too_late_is_refused_at_once_and_told_when_to_come_again(b
     engine.submit(bundle, [[1]] * 2, CONFIG, visit=Visit("a", 6.0))
 
 
+def test_who_is_being_decoded_is_waited_for_too(bundle: Bundle, search: GatedSearch) -> None:
+    engine = new_engine(sentences=1)
+    engine.start()
+    futures = keep_busy(engine, bundle, search)
+    futures += engine.submit(bundle, [[1]], CONFIG)
+    measured(engine, 1.0)
+    with pytest.raises(Overloaded):
+        engine.submit(bundle, [[1]], CONFIG, visit=Visit("a", 2.9))  # one decoded, one waiting, and its own
+    futures += engine.submit(bundle, [[1]], CONFIG, visit=Visit("a", 3.0))
+    search.gate.set()
+    answers(futures)
+    engine.close()
+
+
 def test_another_client_is_promised_its_part_of_the_time(bundle: Bundle) -> None:
     engine = new_engine()
     measured(engine, 1.0)

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
+from model.bundle import Bundle
 from model.config import Task
 from model.hypothesis import Hypothesis
 from service.admission import Visit
+from service.errors import Overloaded
 from service.run import Answer
-from service.translator import PORTION_CHARACTERS, Translator
+from service.translator import PORTION_CHARACTERS, Options, Translator
 from tests.reversal import TRANSLATE
+from tests.service.engines import CONFIG, answers, keep_busy
 from tests.service.fakes import GatedSearch
 from tests.service.translator.running import run
 
@@ -60,3 +63,18 @@ def test_the_portions_of_a_stream_are_of_one_visit_and_at_its_end_nothing_is_to_
     assert len(visits) > 2
     assert len(set(visits)) == 1
     assert visits[0].share == 1
+
+
+def test_nothing_is_read_of_a_request_that_would_be_too_late(
+    translator: Translator, bundle: Bundle, search: GatedSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    futures = keep_busy(translator.engine, bundle, search)
+    futures += translator.engine.submit(bundle, [[1]], CONFIG)
+    monkeypatch.setattr(translator.engine, "_sentence_seconds", [1000.0])
+    monkeypatch.setattr("service.translator.Run", None)
+    with pytest.raises(Overloaded):
+        run(translator, TRANSLATE, ["Abc"], timeout_seconds=1.0)
+    with pytest.raises(Overloaded):
+        asyncio.run(anext(translator.stream(TRANSLATE, "Abc", Options(timeout_seconds=1.0))))
+    search.gate.set()
+    answers(futures)
