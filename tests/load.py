@@ -2,7 +2,8 @@
 
 python3 tests/load.py http://127.0.0.1:8000 [OUTCOME…]
 
-Outcomes are statuses, or names of exceptions; those named may come beside 200. An answer has to be the first one to its text.
+Outcomes are statuses and names of exceptions, of which those named may come beside 200. The first answer to a text has
+to be the answer each time.
 """
 
 import json
@@ -18,7 +19,7 @@ from urllib.request import urlopen
 
 CLIENTS = 6
 TEXTS = {"Guten Morgen!": "de", "Danke": "de", "Ich bin sehr müde.": "auto"}  # with the language to name as theirs
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.5
 
 
 def ask(url: str, text: str, source: str) -> tuple[str, str]:
