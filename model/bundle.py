@@ -200,6 +200,12 @@ def sign_bundle(folder: Path, private_key: Path) -> None:
     write_atomically(folder / SIGNATURE, key.sign(content))
 
 
+def kind(manifest: Manifest) -> str:
+    """Return what the speed of a manifest's network depends on: all but what happens in training alone."""
+    networks = [network.model_dump(exclude={"dropout", "word_dropout"}) for network in manifest.networks]
+    return repr((networks, manifest.pieces))
+
+
 def load_bundle(
     folder: Path,
     device: torch.device,
@@ -220,7 +226,7 @@ def load_bundle(
         bundle = same._replace(manifest=manifest)
     else:
         if dtype is None:
-            dtype = next((one.dtype for one in loaded if _kind(one.manifest) == _kind(manifest)), None)
+            dtype = next((one.dtype for one in loaded if kind(one.manifest) == kind(manifest)), None)
         bundle = _load(folder, manifest, device, dtype)
     pieces = len(bundle.tokenizer)
     if pieces != manifest.pieces:
@@ -267,12 +273,6 @@ def _read_used(folder: Path, manifest: Manifest) -> dict[str, bytes]:
         if checksum(content) != manifest.files[name]:
             raise BundleError(f"{folder}: {name} is not the file that was exported: its checksum differs")
     return contents
-
-
-def _kind(manifest: Manifest) -> object:
-    """Return what the speed of a manifest's network depends on: all but what happens in training alone."""
-    networks = [network.model_dump(exclude={"dropout", "word_dropout"}) for network in manifest.networks]
-    return networks, manifest.pieces
 
 
 def _load_network(

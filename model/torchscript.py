@@ -10,6 +10,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Lock
 from typing import cast
 
 import torch
@@ -100,9 +101,13 @@ def _archived(module: torch.jit.ScriptModule, matrices: dict[str, tuple[Tensor, 
     return archive.getvalue()
 
 
+_COMPILING = Lock()
+"""What PyTorch's compiler knows of Python's classes is not made for threads that learn of one at the same time."""
+
+
 def compiled(step: Step) -> Step:
     """Compile what a search does with a network that is scripted itself, or find what was compiled for another."""
-    with without_deprecation_warnings():
+    with _COMPILING, without_deprecation_warnings():
         return cast(Step, torch.jit.script(step))
 
 

@@ -4,17 +4,21 @@ Bundles are code, and the folder is what the operator trusts: a link that leads 
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from model.bundle import GLOSSARY, MANIFEST, SIGNATURE, USED, Bundle, BundleError, load_bundle
+from model.bundle import GLOSSARY, MANIFEST, SIGNATURE, USED, Bundle, BundleError, kind, load_bundle, load_manifest
 from model.config import DType, Task
 from model.signature import Keys
+from model.torchscript import without_deprecation_warnings
 from service.chinese import served_as
-from service.settings import STARTERS, Settings, choose_device, choose_dtype, read_keys, share_cores
+from service.settings import STARTERS, Settings, Threads, choose_device, choose_dtype, read_keys, share_cores
 
 logger = logging.getLogger(__name__)
 
@@ -109,19 +113,16 @@ def load_catalogue(settings: Settings, before: Catalogue = NOTHING) -> Catalogue
     any more.
     """
     folder, keys = settings.models, read_keys(settings)
-    torch.set_num_threads(share_cores(settings).for_each)  # as when serving, so that a trial of types is a fair one
     if not folder.is_dir():
         if before.entries:  # as when a disk is lost: what is served goes on
             raise BundleError(f"{folder}: there is no such folder")
         logger.error("%s: there is no such folder", folder)
         return Catalogue([Entry(folder.name, None, f"{folder.name}: there is no such folder")], {})
-    loader = _Loader(choose_device(settings), choose_dtype(settings), keys)
+    folders = _with_starters(bundle_folders(folder)) if settings.starters else bundle_folders(folder)
+    loader = _Loader(choose_device(settings), choose_dtype(settings), keys, before.bundles)
+    found = loader.load_side_by_side(folders, share_cores(settings))
     known = {entry.folder: entry.bundle for entry in before.entries}
-    entries: list[Entry] = []
-    for child in _with_starters(bundle_folders(folder)) if settings.starters else bundle_folders(folder):
-        loaded = [*before.bundles, *(entry.bundle for entry in entries if entry.bundle)]
-        bundle, error = loader.load(child, loaded)
-        entries.append(Entry(child.name, bundle or known.get(child.name), error))
+    entries = [Entry(child.name, found[child].bundle or known.get(child.name), found[child].error) for child in folders]
     return Catalogue(entries, _serving(folder, entries))
 
 
@@ -173,8 +174,38 @@ class _Loader(NamedTuple):
     device: torch.device
     dtype: DType | None
     keys: Keys | None
+    before: Sequence[Bundle]
+    """What is loaded already."""
 
-    def load(self, folder: Path, loaded: Sequence[Bundle]) -> tuple[Bundle | None, str | None]:
+    def load_side_by_side(self, folders: Sequence[Path], threads: Threads) -> dict[Path, Entry]:
+        """Load bundles in as many threads as will decode; those of one kind one after another, as they spare work."""
+        of_kind = defaultdict(list)
+        for folder in folders:
+            of_kind[self._kind(folder)].append(folder)
+        pool = ThreadPoolExecutor(
+            threads.workers,
+            initializer=torch.set_num_threads,  # as when serving, so that a trial of types is a fair one
+            initargs=(threads.for_each,),
+        )
+        # Around all threads: each of them restores the filters of warnings that another may have set.
+        with without_deprecation_warnings(), pool:
+            return dict(chain.from_iterable(pool.map(self._load_all, of_kind.values())))
+
+    def _kind(self, folder: Path) -> str:
+        try:
+            _stay_inside(folder)
+            return kind(load_manifest(folder, self.keys))
+        except Exception:  # of which loading tells
+            return str(folder)
+
+    def _load_all(self, folders: Sequence[Path]) -> list[tuple[Path, Entry]]:
+        found: list[tuple[Path, Entry]] = []
+        for folder in folders:
+            loaded = [*self.before, *(entry.bundle for _, entry in found if entry.bundle)]
+            found.append((folder, Entry(folder.name, *self._load(folder, loaded))))
+        return found
+
+    def _load(self, folder: Path, loaded: Sequence[Bundle]) -> tuple[Bundle | None, str | None]:
         """Return the folder's bundle, warm, or else what is wrong with it."""
         try:
             _stay_inside(folder)

@@ -157,7 +157,3 @@ def sign(
     """Sign a bundle, so that services with the public key in their DRAGOMAN_BUNDLE_KEYS load it."""
     with one_sentence_errors():
         sign_bundle(bundle, key)
-
-
-if __name__ == "__main__":
-    app()

@@ -44,7 +44,7 @@ def train(
 ) -> None:
     """Train a network by a recipe: RUN/best.pt to export, RUN/last.pt to go on from, log.csv and curves.png.
 
-    SIGTERM and Ctrl-C save RUN/last.pt and end with status 143. torchrun -m service.cli train … shares each batch
+    SIGTERM and Ctrl-C save RUN/last.pt and end with status 143. torchrun -m service train … shares each batch
     among several devices or machines, which all have to see RUN.
     """
     with one_sentence_errors():

@@ -59,6 +59,10 @@ _CHARACTERS_A_WORD = dict.fromkeys(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "TH
 """In scripts that do not part words, or have short ones."""
 
 
+_SMALLEST = Language.KOREAN
+"""The language whose n-grams are read in no time: lingua reads two languages at once, and no fewer."""
+
+
 class Detection(NamedTuple):
     """A language that a text may be in."""
 
@@ -90,9 +94,8 @@ class Detector:
         lingua holds Python's lock meanwhile, so languages are read one by one: other threads wait for one, not for all.
         """
         if self._lingua:
-            first, *others = self._code_of
-            for language in others:
-                LanguageDetectorBuilder.from_languages(first, language).with_preloaded_language_models().build()
+            for language in self._code_of.keys() - {_SMALLEST}:
+                LanguageDetectorBuilder.from_languages(_SMALLEST, language).with_preloaded_language_models().build()
 
     def detect(self, text: str) -> list[Detection]:
         """Return the languages that the text may be in, best first, and never none if any is served.

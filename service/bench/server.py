@@ -23,7 +23,7 @@ START_SECONDS = 600.0
 STOP_SECONDS = 60.0
 MAX_CHARACTERS = 1_000_000
 MAX_OPEN_FILES = 65_536
-COMMAND = (sys.executable, "-c", "from service.cli import app; app()", "serve")
+COMMAND = (sys.executable, "-m", "service", "serve")
 PROC = Path("/proc")
 
 # Whatever proxy the environment names is not on the way to this machine.

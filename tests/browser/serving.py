@@ -20,7 +20,7 @@ def serving(port: int, **settings: object) -> Iterator[str]:
     """Run a service of its own process for as long as the block; gives its address."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DRAGOMAN_", "OTEL_"))}
     environment |= {f"DRAGOMAN_{name.upper()}": str(value) for name, value in settings.items()}
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:

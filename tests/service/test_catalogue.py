@@ -1,5 +1,6 @@
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from service import catalogue
 from service.catalogue import load_catalogue, whole
 from service.settings import MAX_WORKERS, Settings
 from tests.reversal import SUMMARIZE, TRANSLATE
-from tests.service.fakes import GatedSearch, fake_bundle
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle
 from tests.service.live import local_settings
 
 
@@ -189,6 +190,31 @@ def test_a_bundle_is_warm_when_it_is_served(models: Path, monkeypatch: pytest.Mo
     found = load_catalogue(settings(models))
     assert warmed == [found.entries[0].bundle]
     assert found.bundles[1].search is found.bundles[0].search  # which is the same network, and is loaded once
+
+
+def test_bundles_of_different_kinds_are_loaded_side_by_side_and_stay_in_the_order_of_their_names(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(models / "good", models / "more")
+    for folder, name in (("broken", "one"), ("good", "other"), ("more", "one")):
+        change_manifest(models / folder, name=name)
+    monkeypatch.setattr(catalogue, "kind", lambda manifest: manifest.name)
+    both = threading.Barrier(2)
+    monkeypatch.setattr(catalogue, "warm_up", lambda _: both.wait(PATIENCE_SECONDS))
+    found = load_catalogue(settings(models, threads=2))
+    assert [entry.folder for entry in found.entries] == ["broken", "good", "more"]
+    assert not any(entry.error for entry in found.entries)
+    assert found.bundles[2].search is found.bundles[0].search  # as what is of one kind is not loaded side by side
+
+
+def test_with_one_core_bundles_are_loaded_one_after_another(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "kind", lambda manifest: manifest.version)
+    change_manifest(models / "broken", version="another")
+    seen = []
+    monkeypatch.setattr(catalogue, "warm_up", lambda _: seen.append(threading.current_thread()))
+    load_catalogue(settings(models))
+    assert len(seen) == 2
+    assert seen[0] is seen[1]
 
 
 def test_warming_up_decodes_with_a_task_of_the_bundle() -> None:

@@ -113,4 +113,5 @@ def test_loading_beforehand_changes_no_answer() -> None:
     loaded = Detector(["de", "en"])
     loaded.load()
     Detector(["en"]).load()
+    Detector(["en", "ko"]).load()
     assert loaded.detect("Guten Tag") == Detector(["de", "en"]).detect("Guten Tag")
