@@ -117,9 +117,15 @@ def _is_glossary(glossary: object) -> object:
         raise ValueError("should be a JSON object of terms and their translations") from None
 
 
+def _is_one_line(term: str) -> str:
+    if term.splitlines() != [term]:
+        raise ValueError("holds a line break, which no sentence has")
+    return term
+
+
 AUTO = "auto"
 """As a source: the language is to be found out."""
-Term = Annotated[Text, Field(min_length=1, max_length=200)]
+Term = Annotated[Text, Field(min_length=1, max_length=200), AfterValidator(_is_one_line)]
 
 
 class TranslateRequest(TextRequest):

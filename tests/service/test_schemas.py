@@ -128,3 +128,9 @@ def test_of_many_wrong_texts_only_the_first_is_described(wrong: object) -> None:
     with pytest.raises(ValidationError) as caught:
         TranslateRequest.model_validate(VALID | {"q": [wrong] * 100_000})
     assert caught.value.error_count() == 1
+
+
+@pytest.mark.parametrize("glossary", [{"Hund": "a\nb"}, {"Hund\r": "a"}, {"Hund": "a\u2028"}, '{"Hund": "\\n"}'])
+def test_a_term_with_a_line_break_is_refused_as_no_sentence_has_any(glossary: object) -> None:
+    with pytest.raises(ValidationError, match="holds a line break"):
+        TranslateRequest.model_validate(VALID | {"glossary": glossary})
