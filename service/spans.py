@@ -97,6 +97,11 @@ def protect(text: str) -> Protected:
     return Protected(_SPAN.sub(stand_in, text), spans)
 
 
+def without_spans(text: str) -> str:
+    """Return a text, as long as it was, with characters that are of no word in the place of its spans."""
+    return _SPAN.sub(lambda found: "\0" * len(found[0]), text) if _SIGN.search(text) else text
+
+
 def span_ranges(text: str) -> list[tuple[int, int]]:
     """Return where the spans of a text are, in their order."""
     return [found.span() for found in _SPAN.finditer(text)] if _SIGN.search(text) else []
