@@ -161,8 +161,9 @@ def _append(parent: Any, nodes: list[Node]) -> None:
     for node in nodes:
         match node:
             case Text(text) | Mark(_, str(text)):
-                if len(parent):
-                    parent[-1].tail = (parent[-1].tail or "") + text
+                last = next(parent.iterchildren(reversed=True), None)  # to ask for a length would count all children
+                if last is not None:
+                    last.tail = (last.tail or "") + text
                 else:
                     parent.text = (parent.text or "") + text
             case Mark(_, element):
