@@ -106,8 +106,9 @@ async def _translate_file(content: bytes, suffix: str, fields: FileRequest, requ
     if not is_known:
         sample = await asyncio.to_thread(_sample, opened)
         best = (await aside(len(sample), lambda: state.detect(sample)))[0]
-        # What is in no language served is left as it is.
-        fields = fields.model_copy(update={"source": best.language if best.confidence else fields.target})
+        if not best.confidence:  # it is in no language served
+            return content
+        fields = fields.model_copy(update={"source": best.language})
         if is_spaceless(fields.source):  # its lines are joined otherwise
             opened = await open_file(content, suffix, job._replace(source=fields.source))
 
