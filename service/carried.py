@@ -15,6 +15,7 @@ from service.languages import base_of
 from service.markup import Kind, cut
 from service.parsing import TextFormat
 from service.run import Answer
+from service.spans import without_spans
 
 _CHARACTERS = range(0x100000, 0x10FFFD)
 """A plane of private use, from its beginning; those that stand for elements of HTML are taken from its end."""
@@ -58,7 +59,7 @@ class Carried:
         """Replace the terms of a text, each character of which is written as ``raws`` say."""
         written: list[str] = []
         at = 0
-        for start, end, translation in self._glossary.find(text):
+        for start, end, translation in self._glossary.find(without_spans(text)):
             is_shouted = text[start:end].isupper() and _sentence_around(text, start, end).isupper()
             form = in_capitals(translation, self._target) if is_shouted else translation
             key = (form, form.islower() and not text[start].islower())

@@ -31,6 +31,8 @@ from service.translator import Options, aside
 TRANSLATE_FILE = "/translate_file"
 UNPACKED = 5
 """Times of what a file may be, when it is unpacked."""
+REPEATED = 5
+"""Times of the characters that its texts may have, when those that it has often count as often."""
 MAX_FILES = 16
 """That may be coming in, waiting or being translated, each of which takes memory."""
 TEXT_SUFFIXES = {".txt", ".md", ".html", ".srt"}
@@ -94,13 +96,19 @@ async def _translate_and_keep(request: Request, content: bytes, name: PurePath, 
 async def _translate_file(content: bytes, suffix: str, fields: FileRequest, request: Request) -> bytes:
     state = await get_state(request)
     is_known = fields.source != AUTO
-    job = FileJob(fields.source if is_known else "", fields.target, UNPACKED * state.settings.max_file_bytes)
+    job = FileJob(
+        fields.source if is_known else "",
+        fields.target,
+        max_bytes=UNPACKED * state.settings.max_file_bytes,
+        max_characters=REPEATED * state.settings.file_char_limit,
+    )
     opened = await open_file(content, suffix, job)
     if not is_known:
         sample = await asyncio.to_thread(_sample, opened)
         best = (await aside(len(sample), lambda: state.detect(sample)))[0]
-        # What is in no language served is left as it is.
-        fields = fields.model_copy(update={"source": best.language if best.confidence else fields.target})
+        if not best.confidence:  # it is in no language served
+            return content
+        fields = fields.model_copy(update={"source": best.language})
         if is_spaceless(fields.source):  # its lines are joined otherwise
             opened = await open_file(content, suffix, job._replace(source=fields.source))
 

@@ -39,14 +39,16 @@ async def open_file(content: bytes, suffix: str, job: FileJob) -> Opened:
     """Read the texts of a file.
 
     InvalidRequest if the suffix is not supported, or the file is not what its suffix says, encrypted, or larger than
-    ``job`` allows once unpacked.
+    ``job`` allows, once unpacked or in its texts.
     """
     opener = _OPEN.get(suffix.lower())
     if opener is None:
         raise InvalidRequest(f"{suffix or 'A file without a suffix'} is not supported; {', '.join(SUPPORTED)} are")
     if len(content) > job.max_bytes:
         raise InvalidRequest(f"Invalid file: {len(content)} bytes exceed the limit of {job.max_bytes}")
-    return await asyncio.to_thread(opener, content, job)
+    opened = await asyncio.to_thread(opener, content, job)
+    job.check(sum(map(len, opened.texts)))
+    return opened
 
 
 async def translate_file(opened: Opened, translate: Translate) -> bytes:

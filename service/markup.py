@@ -88,7 +88,11 @@ def cut(html: str) -> list[Part]:
             elif _is_verbatim(located[i].token):  # were it elsewhere, other words would be in it
                 after = _next_break(located, i + 1)
                 part = Part(Kind.BREAK, "".join(one.raw for one in located[i:after]))
-            elif located[i].token.tag == "sup" and _is_note(located[i : min(ends.get(i, i), i + _LONGEST_NOTE)]):
+            elif (
+                located[i].token.tag == "sup"
+                and 0 <= ends.get(i, -1) - i <= _LONGEST_NOTE
+                and _is_note(located[i : ends[i]])
+            ):
                 after = ends[i]
                 part = Part(Kind.EMPTY, "".join(one.raw for one in located[i:after]))
         parts.append(part)
@@ -153,8 +157,7 @@ def _is_verbatim(token: Token) -> bool:
 
 def _is_note(located: Sequence[_Located]) -> bool:
     """Say whether a whole element is the sign of a footnote, as ``[1]``, which a sentence reads as well without."""
-    is_whole = len(located) > 1 and located[-1].token.tag == located[0].token.tag
-    return is_whole and not any(map(str.isalpha, "".join(one.token.data or "" for one in located)))
+    return not any(map(str.isalpha, "".join(one.token.data or "" for one in located)))
 
 
 def _part(located: _Located) -> Part:

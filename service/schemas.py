@@ -32,10 +32,9 @@ def _are_texts(q: object) -> object:
     return q
 
 
-Text = Annotated[str, AfterValidator(_is_unicode)]
 Texts = Annotated[str | list[str], BeforeValidator(_are_texts)]
 Rounded = Annotated[float, AfterValidator(lambda value: round(value, 4) + 0.0)]  # JSON can spell -0.0 too
-LanguageCode = Annotated[Text, AfterValidator(str.lower), Field(max_length=16, examples=["de"])]
+LanguageCode = Annotated[str, Field(max_length=16, examples=["de"]), AfterValidator(str.lower)]
 
 
 def _is_format(text_format: object) -> object:
@@ -117,9 +116,15 @@ def _is_glossary(glossary: object) -> object:
         raise ValueError("should be a JSON object of terms and their translations") from None
 
 
+def _is_one_line(term: str) -> str:
+    if term.splitlines() != [term]:
+        raise ValueError("holds a line break, which no sentence has")
+    return term
+
+
 AUTO = "auto"
 """As a source: the language is to be found out."""
-Term = Annotated[Text, Field(min_length=1, max_length=200)]
+Term = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_is_one_line)]
 
 
 class TranslateRequest(TextRequest):

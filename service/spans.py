@@ -6,6 +6,7 @@ use. A sentence gives its stand-ins to the network as masks, which it was traine
 
 import re
 from html.entities import html5
+from itertools import groupby
 from typing import NamedTuple
 
 _FIRST, _LAST = 0xF0000, 0x10FFFF
@@ -22,7 +23,9 @@ _OF_URL = rf"[^{_NOT_OF_URL}]"
 _END_OF_URL = rf"[^{_NOT_OF_URL}.,;:!?'\]]"
 _URL = rf"(?:{_OF_URL}|\({_OF_URL}*\))*(?:{_END_OF_URL}|\({_OF_URL}*\))"  # parentheses in pairs
 _DOMAIN = r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
-_ENTITY = "|".join(name for name in html5 if name.endswith(";"))
+_NAMES = groupby(sorted(name for name in html5 if name.endswith(";")), key=lambda name: name[0])
+_ENTITY = "|".join(f"{first}(?:{'|'.join(name[1:] for name in names)})" for first, names in _NAMES)
+"""By their first letters, as each & is compared with one alternative after the other."""
 
 _GROUPS = r"(?<![A-Za-z0-9_.,])(?!\d{1,3}(?:\.\d{3})+(?![\w.]))\d+(?:[-./:]\d+){2,}(?![A-Za-z0-9_])"
 """Dates, times, versions and addresses, but no thousands."""
@@ -95,6 +98,11 @@ def protect(text: str) -> Protected:
         return chr(_FIRST + len(spans) - 1)
 
     return Protected(_SPAN.sub(stand_in, text), spans)
+
+
+def without_spans(text: str) -> str:
+    """Return a text, as long as it was, with characters that are of no word in the place of its spans."""
+    return _SPAN.sub(lambda found: "\0" * len(found[0]), text) if _SIGN.search(text) else text
 
 
 def span_ranges(text: str) -> list[tuple[int, int]]:

@@ -38,6 +38,9 @@ UNSPACED = re.compile("[\u0e00-\u1fff\u2e80-\uffff\U00020000-\U0003ffff]")
 _SPACED = "[^\\W_\u0e00-\U0010ffff]"
 """A letter or digit of the scripts that put spaces between words, most of them."""
 _STOP_IN_A_WORD = re.compile(rf"(?<={_SPACED})\.(?={_SPACED})")
+READ, UNSURE = 2_000, 100
+"""Characters of a line that are read at once, and how many of them may look otherwise once the next are seen. A
+sentence of more than half of that is cut."""
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 """Letters of Hangul that show nothing."""
 
@@ -120,9 +123,27 @@ def _segment(line: str, language: str) -> list[str]:
 
 def _sentences(line: str, language: str) -> list[str]:
     # Given a no-break space as in "B\N{NO-BREAK SPACE}.", sentencex 1.0.32 panics, which is no Exception.
-    found = accumulate(map(len, sentencex.segment(language, re.sub(r"\s", " ", line))))
+    found = _boundaries(re.sub(r"\s", " ", line), language)
     ends = sorted({_end_at(line, end) for end in found if not _STOP_IN_A_WORD.match(line, end - 1)})
     return [line[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _boundaries(line: str, language: str) -> list[int]:
+    """Return where sentences end, the last with the line.
+
+    sentencex takes time that is quadratic in the length of a line, and holds up all other threads meanwhile: so it is
+    given a part at a time, and what it says of the end of a part, beyond which it sees nothing, does not count.
+    """
+    ends = [0]
+    while (start := ends[-1]) < len(line):
+        found = [start + end for end in accumulate(map(len, sentencex.segment(language, line[start : start + READ])))]
+        if start + READ < len(line):
+            middle, stop = start + READ // 2, start + READ
+            found = [end for end in found if end <= stop - UNSURE]
+            if not found or found[-1] < middle:
+                found.append(line.rfind(" ", middle, stop) + 1 or stop)
+        ends += found
+    return ends[1:]
 
 
 def _end_at(line: str, end: int) -> int:

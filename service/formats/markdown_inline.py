@@ -7,12 +7,15 @@ from html import escape
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock, reference
+from markdown_it.rules_block import StateBlock, reference, table
 from markdown_it.rules_inline import StateInline, image, link
 from markdown_it.token import Token
 
+from service.errors import InvalidRequest
 from service.formats.inline import MAX_DEPTH, Mark, Node, Span, Text
 
+MAX_TOKENS = 500_000
+"""Of a file with tables: a row has all columns of its head, also those that it leaves out, so two bytes may be many."""
 _NOTE = re.compile(r"\[\^[^\]\s]+\]:?|\[[ xX]\](?=\s)")
 """A footnote, or the box of a task, which CommonMark does not know."""
 _FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:")
@@ -58,6 +61,7 @@ def make_parser() -> MarkdownIt:
     """Return a parser whose tokens can be found in their source."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("text_join")
     parser.block.ruler.at("reference", _reference)
+    parser.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
     parser.inline.ruler.at("link", _link)
     parser.inline.ruler.at("image", _image)
     parser.inline.ruler.before("link", "note", _note)
@@ -67,6 +71,13 @@ def make_parser() -> MarkdownIt:
 def _reference(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     is_footnote = _FOOTNOTE.match(state.src, state.bMarks[start] + state.tShift[start])
     return not is_footnote and reference(state, start, end, silent)
+
+
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    found = table(state, start, end, silent)
+    if len(state.tokens) > MAX_TOKENS:
+        raise InvalidRequest("Invalid file: the tables of the .md file have more cells than are allowed")
+    return found
 
 
 def _link(state: StateInline, silent: bool) -> bool:

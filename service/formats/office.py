@@ -89,19 +89,19 @@ DIALECTS = {
 def open_docx(content: bytes, job: FileJob) -> Opened:
     """Open a document of Word."""
     archive = Archive(content, ".docx", job.max_bytes)
-    return _open(archive, [name for name in archive.names if _PARTS_OF_DOCX.fullmatch(name)])
+    return _open(archive, [name for name in archive.names if _PARTS_OF_DOCX.fullmatch(name)], job)
 
 
 def open_pptx(content: bytes, job: FileJob) -> Opened:
     """Open slides of PowerPoint."""
     archive = Archive(content, ".pptx", job.max_bytes)
-    return _open(archive, [name for name in archive.names if _PARTS_OF_PPTX.fullmatch(name)])
+    return _open(archive, [name for name in archive.names if _PARTS_OF_PPTX.fullmatch(name)], job)
 
 
-def _open(archive: Archive, names: Sequence[str]) -> Opened:
+def _open(archive: Archive, names: Sequence[str], job: FileJob) -> Opened:
     if "[Content_Types].xml" not in archive or not names:
         raise InvalidRequest(f"Invalid file: not a {archive.suffix} file, though a zip archive")
-    parts = read_parts(archive, names, lambda *_: DIALECTS, _is_shown)
+    parts = read_parts(archive, names, job, lambda *_: DIALECTS, _is_shown)
     return Opened(parts.texts, "html", lambda translations: archive.rewrite(parts.write(translations)))
 
 

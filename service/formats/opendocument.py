@@ -41,15 +41,15 @@ _MIN_COLUMN_SPACES = 2
 
 def open_odt(content: bytes, job: FileJob) -> Opened:
     """Open a text document."""
-    return _open(Archive(content, ".odt", job.max_bytes), f"{_KINDS}text")
+    return _open(Archive(content, ".odt", job.max_bytes), f"{_KINDS}text", job)
 
 
 def open_odp(content: bytes, job: FileJob) -> Opened:
     """Open a presentation."""
-    return _open(Archive(content, ".odp", job.max_bytes), f"{_KINDS}presentation")
+    return _open(Archive(content, ".odp", job.max_bytes), f"{_KINDS}presentation", job)
 
 
-def _open(archive: Archive, kind: str) -> Opened:
+def _open(archive: Archive, kind: str, job: FileJob) -> Opened:
     if "mimetype" not in archive or not archive.read("mimetype").startswith(kind.encode()):
         raise InvalidRequest(f"Invalid file: not a {archive.suffix} file, though a zip archive")
     folders = ["", *_embedded(archive)]
@@ -57,7 +57,7 @@ def _open(archive: Archive, kind: str) -> Opened:
     names = [name for name in dict.fromkeys(names) if name in archive]
     if not names:
         raise InvalidRequest(f"Invalid file: the {archive.suffix} file has no content")
-    parts = read_parts(archive, names, lambda _, tree: _dialects(tree), _is_shown)
+    parts = read_parts(archive, names, job, lambda _, tree: _dialects(tree), _is_shown)
     return Opened(parts.texts, "html", lambda translations: archive.rewrite(parts.write(translations)))
 
 
@@ -161,8 +161,9 @@ def _append(parent: Any, nodes: list[Node]) -> None:
     for node in nodes:
         match node:
             case Text(text) | Mark(_, str(text)):
-                if len(parent):
-                    parent[-1].tail = (parent[-1].tail or "") + text
+                last = next(parent.iterchildren(reversed=True), None)  # to ask for a length would count all children
+                if last is not None:
+                    last.tail = (last.tail or "") + text
                 else:
                     parent.text = (parent.text or "") + text
             case Mark(_, element):

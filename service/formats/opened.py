@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
+from service.errors import InvalidRequest
+
 Format = Literal["text", "html"]
 
 
@@ -15,6 +17,15 @@ class FileJob(NamedTuple):
     """Language of the translations, which documents that name theirs are given; empty: they keep it."""
     max_bytes: int = 50_000_000
     """What a file may be when it is unpacked."""
+    max_characters: int = 1_000_000
+    """What its texts may have together, those that it has often as often."""
+
+    def check(self, characters: int) -> None:
+        """Raise InvalidRequest for more characters than texts may have."""
+        if characters > self.max_characters:
+            raise InvalidRequest(
+                f"Invalid file: its text, with all repetitions, exceeds the limit of {self.max_characters} characters"
+            )
 
 
 class Opened(NamedTuple):

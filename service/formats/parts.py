@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from service.formats.archive import Archive, serialize
 from service.formats.inline import Mark, Span, Text, from_html, has_words, to_html
+from service.formats.opened import FileJob
 
 
 class Dialect(NamedTuple):
@@ -68,22 +69,27 @@ class Parts(NamedTuple):
 def read_parts(
     archive: Archive,
     names: Sequence[str],
+    job: FileJob,
     dialect_of: Callable[[str, Any], Mapping[str, Dialect]],
     is_shown: Callable[[str, Any], bool] = lambda *_: True,
 ) -> Parts:
-    """Find the paragraphs in parts of an archive.
+    """Find the paragraphs in parts of an archive; InvalidRequest where they have more characters than the job allows.
 
     ``dialect_of`` tells by a part's name and tree which elements are paragraphs, and ``is_shown`` by its name and a
     paragraph whether anyone sees it.
     """
     parts = Parts({}, [])
+    characters = 0
     for name in names:
         tree = archive.parse(name)
         dialects = dialect_of(name, tree)
         # All are read before one is written, as they may be in each other.
         for element in tree.iter(*dialects):
-            if not any(map(str.isalpha, "".join(element.itertext()))):  # most of an empty form
+            text = "".join(element.itertext())
+            if not any(map(str.isalpha, text)):  # most of an empty form
                 continue
+            characters += len(text)
+            job.check(characters)  # now, as a node of each few of them may take a hundred times their memory
             dialect = dialects[element.tag]
             root = dialect.read(element)
             if has_words(root.children) and is_shown(name, element):

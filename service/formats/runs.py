@@ -12,10 +12,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from lxml import etree
 
+from service.errors import InvalidRequest
 from service.formats.inline import MAX_DEPTH, Mark, Node, Span, Text, split_columns
 from service.formats.nesting import Half, nest
 from service.formats.parts import Dialect
 
+MAX_PROPERTIES = 10_000
+"""Characters of a run's properties, of which each element counts for 100: each part of a text gets a copy of them, and
+honest ones are a tenth."""
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 
@@ -160,6 +164,8 @@ class _Reader:
     def _of_run(self, run: Any) -> Iterator[_Entry]:
         names = self.names
         properties = run.find(names.properties)
+        if properties is not None and sum(map(_size, properties.iter())) > MAX_PROPERTIES:
+            raise InvalidRequest("Invalid file: the properties of a run of text are larger than is allowed")
         for child in run:
             if child.tag == names.text:
                 yield _Styled(child.text or "", properties)
@@ -198,6 +204,10 @@ class _Reader:
             return self._span(children, start=[start], end=[end])
         reads = "".join(entry.text for entry in children if isinstance(entry, _Styled))
         return Mark("code", [start, *children, end], reads.strip())
+
+
+def _size(element: Any) -> int:
+    return 100 + sum(map(len, (element.text or "", element.tail or "", *element.values())))
 
 
 def stays(child: Any) -> bool:
@@ -247,18 +257,29 @@ class _Writer:
         element.extend(last)
 
     def _put_all(self, parent: Any, nodes: Sequence[Node | _Entry], properties: Any) -> None:
+        run: Any = None
+        own: Any = None
         for node in nodes:
-            self._put(parent, node, properties)
+            if not isinstance(node, _Styled) and not (isinstance(node, _Item) and node.is_in_run):
+                own = None
+                self._put(parent, node, properties)
+                continue
+            if own is None or node.properties is not own:  # what was in one run shares its properties again
+                own = node.properties
+                run = self._new_run(parent, own)
+            if isinstance(node, _Styled):
+                self._put_text(run, node.text)
+            else:
+                node.element.tail = None
+                run.append(node.element)
 
     def _put(self, parent: Any, node: Node | _Entry, properties: Any) -> None:
         match node:
             case Text(text) | Mark(_, str(text)):
-                self._put_text(parent, text, properties)
-            case _Styled(text, own):
-                self._put_text(parent, text, own)
-            case _Item(element, own, is_in_run):
+                self._put_text(self._new_run(parent, properties), text)
+            case _Item(element):
                 element.tail = None
-                (self._new_run(parent, own) if is_in_run else parent).append(element)
+                parent.append(element)
             case Mark(_, entries) | _Field(entries, _):
                 self._put_all(parent, entries, properties)
             case Span(wrap, children) if wrap.container is not None:
@@ -276,8 +297,8 @@ class _Writer:
             run.append(deepcopy(properties))
         return run
 
-    def _put_text(self, parent: Any, text: str, properties: Any) -> None:
-        element = etree.SubElement(self._new_run(parent, properties), self.names.text)
+    def _put_text(self, run: Any, text: str) -> None:
+        element = etree.SubElement(run, self.names.text)
         element.text = text
         if text != text.strip() and "wordprocessingml" in self.names.run:
             element.set(_SPACE, "preserve")

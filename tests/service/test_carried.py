@@ -57,6 +57,11 @@ def test_in_html_the_text_alone_holds_terms(text: str, expected: str) -> None:
     assert there_and_back(text, "html") == expected
 
 
+@pytest.mark.parametrize("span", ["https://x.de/Hund", "Hund@x.de", "#Hund", "{Hund}", "`Hund`", "%(Hund)s"])
+def test_what_is_not_to_be_translated_holds_no_terms(span: str) -> None:
+    assert there_and_back(f"der Hund, {span} und Hund") == f"der toutou, {span} und toutou"
+
+
 def test_what_stands_for_a_term_is_a_character_that_the_text_does_not_have() -> None:
     text = "\U00100000 Hund \U00100001 Vertrag \U00100002 Hund"
     terms = carried(f"mein {text}")

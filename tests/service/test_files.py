@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from service.errors import InvalidRequest
 from service.files import SUPPORTED, translate_file
+from service.formats import runs
 from service.formats.opened import FileJob, Format
 from service.formats.subtitles import open_srt
 from service.formats.text import open_html, open_txt
@@ -81,6 +82,27 @@ def test_nothing_is_translated_of_a_file_without_words() -> None:
 def test_a_file_over_the_limit_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="5 bytes exceed the limit of 4"):
         translated(b"hallo", ".txt", max_bytes=4)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        (".docx", docx("<w:p><w:r><w:t>a b</w:t></w:r></w:p>" * 4)),
+        (".odt", odt("<text:p>a b</text:p>" * 4)),
+        (".html", b"<p>a b</p>"),
+        (".epub", epub()),
+    ],
+)
+def test_texts_over_the_limit_are_refused_however_often_they_are_the_same(suffix: str, content: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="with all repetitions, exceeds the limit of 9 characters"):
+        translated(content, suffix, max_characters=9)
+
+
+def test_columns_over_the_limit_are_refused_before_each_of_them_is_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "split_columns", lambda _: pytest.fail("the paragraph was read"))
+    tab = "a\t"
+    with pytest.raises(InvalidRequest, match="exceeds the limit"):
+        translated(docx(f"<w:p><w:r><w:t>{9 * tab}</w:t></w:r></w:p>"), ".docx", max_characters=9)
 
 
 @pytest.mark.parametrize("suffix", SUPPORTED)

@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from service.errors import InvalidRequest
+from service.formats import markdown_inline
 from tests.service.documents import echo, shout, texts_of, translated
 
 PAGE = """---
@@ -209,3 +211,13 @@ def test_a_link_whose_text_is_its_label_keeps_its_target() -> None:
         "[EIN\nZIEL][ein ziel] UND [ANDERES][anderes], [`code`][] UND [![bild][]][anderes]\n\n"
         "| A |\n|---|\n| [ANDERES][anderes] B |\n\n" + references
     )
+
+
+def test_rows_that_leave_out_most_of_their_cells_are_refused_before_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(markdown_inline, "MAX_TOKENS", 2 * 3 * 32 * 32)
+    table = "|" + "a|" * 32 + "\n|" + "-|" * 32 + "\n" + "b\n" * 31 + "\n"
+    assert texts_of(table.encode(), ".md") == ["a", "b"]
+    with pytest.raises(InvalidRequest, match="more cells than are allowed"):
+        texts_of(2 * table.encode(), ".md")

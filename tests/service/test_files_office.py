@@ -241,3 +241,21 @@ def test_notes_charts_and_comments_are_translated_and_prompts_of_templates_are_n
         "[Content_Types].xml",
         "ppt/slideLayouts/l.xml",
     }
+
+
+@pytest.mark.parametrize(
+    "properties", ["<w:b/>" * 1000, f'<w:rFonts w:ascii="{"a" * 10_000}"/>', f"<w:x>{'a' * 10_000}</w:x>"]
+)
+def test_properties_that_no_program_writes_are_refused_as_each_part_of_a_text_gets_a_copy(properties: str) -> None:
+    content = docx(f"<w:p><w:r><w:rPr>{properties}</w:rPr>{'<w:t>a</w:t><w:br/>' * 9}</w:r></w:p>")
+    with pytest.raises(InvalidRequest, match="properties of a run of text are larger than is allowed"):
+        translated(content, ".docx")
+
+
+def test_what_was_in_one_run_shares_its_properties_again() -> None:
+    signs = "<w:r><w:rPr><w:b/></w:rPr>" + '<w:sym w:font="a" w:char="b"/>' * 9 + "</w:r>"
+    content = docx(f"<w:p><w:r><w:t>hallo</w:t></w:r>{signs}</w:p>")
+    written = unzipped(translated(content, ".docx"))["word/document.xml"].decode()
+    assert "HALLO" in written
+    assert written.count("<w:rPr>") == 1
+    assert written.count("<w:sym ") == 9

@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 from lxml import etree
@@ -105,3 +106,9 @@ def test_what_a_translation_lost_is_there() -> None:
 def test_what_is_no_document_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         translated(content, ".odt")
+
+
+def test_a_paragraph_of_many_parts_takes_no_time_that_is_quadratic() -> None:
+    started = time.monotonic()
+    translated(odt(f"<text:p>a{'<text:s/>b' * 30_000}</text:p>"), ".odt", shout_in_place)
+    assert time.monotonic() - started < 10

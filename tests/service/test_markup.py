@@ -103,6 +103,8 @@ def test_no_text_reaches_across_what_ends_a_sentence(element: str) -> None:
 def test_an_element_with_the_tags_of_words_is_no_footnote() -> None:
     assert raw("1<sup>er</sup> mai", Kind.OPEN) == ["<sup>"]
     assert raw("1<sup>2", Kind.OPEN) == ["<sup>"]
+    signs = "1<i></i>" * 4 + "1<!---->"
+    assert raw(f"<sup>{signs}<sup>und Text</sup></sup>", Kind.TEXT)[-1] == "und Text"
 
 
 def test_an_untouched_element_without_an_end_ends_with_its_paragraph_and_stays_at_its_end() -> None:

@@ -191,3 +191,8 @@ def test_files_beyond_those_that_are_being_translated_are_refused(served: Live) 
 def test_a_file_in_no_language_that_is_served_comes_back_as_it_is(served: Live) -> None:
     text = "Привет, как дела?"
     assert translated(served, "a.txt", text.encode(), source="auto").text == text
+
+
+def test_a_page_in_no_language_that_is_served_goes_on_saying_which_it_is_in(served: Live) -> None:
+    page = '<html lang="ru"><p>Привет, мир</p></html>'
+    assert translated(served, "a.html", page.encode(), source="auto").text == page

@@ -142,7 +142,7 @@ TRANSLATE_ERRORS = {
     "source a list": (VALID | {"source": []}, "Invalid request: source parameter should be a valid string"),
     "target half a surrogate": (
         VALID | {"target": "\udc00"},
-        "Invalid request: target parameter holds a lone surrogate, which is not Unicode text",
+        "Invalid request: target parameter should be a valid string, unable to parse raw data as a unicode string",
     ),
     "alternatives a word": (
         VALID | {"alternatives": "x"},

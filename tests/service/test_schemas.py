@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from model.config import DecodingConfig
+from service.errors import describe_invalid_fields
 from service.schemas import DECODING_FIELDS, SentenceDetails, SummarizeRequest, TextRequest, TranslateRequest
 
 VALID = {"q": "Apfel", "source": "de", "target": "en"}
@@ -128,3 +129,23 @@ def test_of_many_wrong_texts_only_the_first_is_described(wrong: object) -> None:
     with pytest.raises(ValidationError) as caught:
         TranslateRequest.model_validate(VALID | {"q": [wrong] * 100_000})
     assert caught.value.error_count() == 1
+
+
+@pytest.mark.parametrize("glossary", [{"Hund": "a\nb"}, {"Hund\r": "a"}, {"Hund": "a\u2028"}, '{"Hund": "\\n"}'])
+def test_a_term_with_a_line_break_is_refused_as_no_sentence_has_any(glossary: object) -> None:
+    with pytest.raises(ValidationError, match="holds a line break"):
+        TranslateRequest.model_validate(VALID | {"glossary": glossary})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"source": "d" * 17}, "Invalid request: source parameter should have at most 16 characters"),
+        ({"glossary": {"a" * 201: "b"}}, "Invalid request: glossary parameter should have at most 200 characters"),
+        ({"glossary": {"": "b"}}, "Invalid request: glossary parameter should have at least 1 character"),
+    ],
+)
+def test_what_is_too_long_or_short_is_said_in_characters(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TranslateRequest.model_validate(VALID | fields)
+    assert describe_invalid_fields(refused.value) == message

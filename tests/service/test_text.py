@@ -4,9 +4,10 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+import sentencex
 
 from service.languages import WITHOUT_SPACES
-from service.text import MARKER, Document, pack, split_text, split_to_fit
+from service.text import MARKER, READ, Document, pack, split_text, split_to_fit
 
 FRAGMENTS = [
     *"abcABC我爱你한กم" * 3,
@@ -131,6 +132,38 @@ def test_a_text_whose_sentences_do_not_touch_is_restored(text: str) -> None:
 )
 def test_sentences_end_where_a_reader_says(text: str, language: str, sentences: list[str]) -> None:
     assert split_text(text, language, at_most(1000)).sentences == sentences
+
+
+@pytest.mark.parametrize(
+    "sentence", ["He met Mr. Smith on 3.14. ", "Well, „go“! ", "我爱吃苹果。", "他说：“你好。”", 'Ja!"']
+)
+def test_sentences_of_a_long_line_end_where_those_of_a_short_one_do(sentence: str) -> None:
+    short, long = (split_text(sentence * n, "en", at_most(1000)).sentences for n in (20, 2000))
+    assert long[:20] == short
+    assert long == long[:20] * 100
+
+
+@pytest.mark.parametrize("text", ["我爱。", '!"', "“a ", "'", "a", "a ", "a. ", "Dr. "])
+def test_no_long_line_is_given_to_sentencex_which_takes_quadratic_time(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+
+    def segment(language: str, part: str) -> list[str]:
+        given.append(part)
+        return original(language, part)
+
+    original = sentencex.segment
+    monkeypatch.setattr(sentencex, "segment", segment)
+    document = split_text(f"x{text * 9999}", "de", at_most(1000))
+    assert written_out(document) == f"x{text * 9999}"
+    assert max(map(len, given)) <= READ
+    assert sum(map(len, given)) <= 2 * 9999 * len(text) + 2 * READ
+
+
+def test_a_sentence_that_is_longer_than_what_is_read_at_once_is_cut_between_words() -> None:
+    text = " ".join(["word"] * 2000)
+    assert set(" ".join(split_text(text, "en", at_most(10_000)).sentences).split()) == {"word"}
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "12.5 %", "😀", "---\n***\n", "1 + 1 = 2", "\x00", "\u0301", "…", "。！"])
