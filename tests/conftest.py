@@ -1,8 +1,10 @@
 """What several test modules share: a made-up language, a network of random weights, and one that was trained."""
 
 import fcntl
+import functools
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,18 @@ REVERSAL = reversal.recipe(
 )
 
 torch.set_num_threads(1)  # tiny tensors, on a machine that has other work
+
+# To script a network, PyTorch parses the file of nn.LSTM anew for each layer, which took three quarters of all the time.
+torch._jit_internal.get_source_lines_and_file = functools.cache(torch._jit_internal.get_source_lines_and_file)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Take away the variables that whoever runs the tests has set for a service of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("DRAGOMAN_", "OTEL_"))]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

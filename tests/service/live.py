@@ -28,7 +28,7 @@ VALID = {"q": TEXT, "source": "de", "target": "en"}
 
 def local_settings(models: Path, **changes: Any) -> Settings:
     """Return settings of a small service on a free port of this machine."""
-    return Settings(models=models, host="127.0.0.1", port=0, **{"device": "cpu", "threads": 1, **changes})
+    return Settings(models=models, host="127.0.0.1", **{"port": 0, "device": "cpu", "threads": 1, **changes})
 
 
 class SignallingServer(Server):
@@ -50,9 +50,11 @@ class Live:
         self.server = server
         self.state: ServiceState = server.config.app.state.service  # type: ignore[union-attr]
         self.address: tuple[str, int] = server.servers[0].sockets[0].getsockname()
-        self.client = httpx.Client(
-            base_url="http://{}:{}".format(*self.address), timeout=PATIENCE_SECONDS, trust_env=False
-        )
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, trust_env=False)
+
+    @property
+    def url(self) -> str:
+        return "http://{}:{}".format(*self.address)
 
     @property
     def bundle(self) -> Bundle:
