@@ -14,7 +14,6 @@ from service.bench.server import free_port
 from service.keys import KeyScope, add_key
 from tests.service.live import local_settings, running
 
-pytestmark = pytest.mark.xdist_group("browser")
 expect.set_options(timeout=60_000)
 
 
