@@ -1,5 +1,6 @@
 """A real server on a free port, in a thread of the test's own process, so that a test can reach into its state."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def local_settings(models: Path, **changes: Any) -> Settings:
 
 
 class SignallingServer(Server):
-    """Says when it listens."""
+    """Says when it listens, and ends soon after it is told to: hundreds of tests wait for that."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -41,6 +42,10 @@ class SignallingServer(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listens.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            await asyncio.sleep(0.005)
 
 
 class Live:
