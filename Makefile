@@ -8,9 +8,10 @@ NODE := tests/service/node
 serve: $(VENV)/installed
 	$(VENV)/bin/dragoman serve --port $(PORT)
 
-# Without compiled files each process would compile all tests anew.
+# Without compiled files each process would compile all tests anew. Of worksteal's processes each takes a stretch of the
+# tests at first, so that most of what they share is made by one.
 test: $(VENV)/installed-dev $(NODE)/node_modules/installed
-	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/pytest --numprocesses auto --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/pytest --numprocesses auto --dist worksteal
 
 # The page in a real browser; make test runs these too, once a browser and what drives it are there.
 test-browser: browser

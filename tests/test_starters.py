@@ -19,8 +19,6 @@ from service.bench.server import free_port
 from service.settings import STARTERS
 from tests.service.fakes import wait_until
 
-pytestmark = pytest.mark.xdist_group("starters")  # what its tests share is made once
-
 MAX_RESIDENT_BYTES = 1.2e9
 ABSTRACT = (
     "We present a simple method for training neural networks for machine translation on small data. It regularizes "

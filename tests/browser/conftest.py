@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.bench.server import free_port
 from service.settings import STARTERS
-from tests.browser.serving import serving
+from tests.service.live import local_settings, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -49,8 +48,8 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture(scope="session")
 def starters() -> Iterator[str]:
-    with serving(free_port()) as url:
-        yield url
+    with running(local_settings(STARTERS)) as live:
+        yield live.url
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ pytest.importorskip("playwright.sync_api", reason="no playwright: see make test-
 
 from playwright.sync_api import Page, expect
 
-pytestmark = pytest.mark.xdist_group("browser")
 expect.set_options(timeout=30_000)
 
 

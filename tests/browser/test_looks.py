@@ -12,7 +12,6 @@ from playwright.sync_api import Page, expect
 
 from service.pages import WEB
 
-pytestmark = pytest.mark.xdist_group("browser")
 expect.set_options(timeout=30_000)
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")

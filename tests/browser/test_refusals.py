@@ -12,9 +12,8 @@ from playwright.sync_api import Page, Route, expect
 
 from service.bench.server import free_port
 from service.keys import KeyScope, add_key
-from tests.browser.serving import serving
+from tests.service.live import local_settings, running
 
-pytestmark = pytest.mark.xdist_group("browser")
 expect.set_options(timeout=60_000)
 
 
@@ -69,13 +68,13 @@ def test_what_the_service_refuses_is_shown_with_its_reason(page: Page) -> None:
 
 
 def test_a_service_that_is_gone_is_waited_for(visit: Callable[..., Page], one_bundle: Path) -> None:
-    port = free_port()
-    with serving(port, models=one_bundle) as url:
-        page = visit(f"{url}/#q=Danke")
+    settings = local_settings(one_bundle, port=free_port(), dtype="float32")
+    with running(settings) as live:
+        page = visit(f"{live.url}/#q=Danke")
         expect(page.locator("#target")).to_have_text("Thanks")
     page.fill("#source", "Ich bin müde.")
     expect(page.locator("#problem")).to_have_text("The service does not answer; trying again.")
-    with serving(port, models=one_bundle):
+    with running(settings):
         expect(page.locator("#target")).to_have_text("I'm tired.")
         expect(page.locator("#problem")).to_be_hidden()
 
@@ -85,8 +84,8 @@ def test_a_service_with_keys_asks_for_one_and_says_when_it_is_wrong(
 ) -> None:
     keys = tmp_path / "keys"
     key = add_key(keys, "page", frozenset([KeyScope.TRANSLATE]), None)
-    with serving(free_port(), models=one_bundle, keys=keys) as url:
-        page = visit(f"{url}/#q=Danke")
+    with running(local_settings(one_bundle, keys=keys, dtype="float32")) as live:
+        page = visit(f"{live.url}/#q=Danke")
         expect(page.locator("#problem")).to_have_text("The service asks for an API key.")
         expect(page.locator("#key")).to_be_focused()
         page.fill("#key", "wrong")

@@ -10,8 +10,6 @@ pytest.importorskip("playwright.sync_api", reason="no playwright: see make test-
 
 from playwright.sync_api import Page, Request, expect
 
-pytestmark = pytest.mark.xdist_group("browser")  # what its tests share is made once
-
 GERMAN = "Ich bin müde. Wir haben keine Zeit. Er wohnt in Berlin."
 ABSTRACT = (
     "We present a simple method for training neural networks for machine translation on small data. It regularizes "

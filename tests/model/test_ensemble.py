@@ -22,7 +22,6 @@ from tests.model.test_company import WIDE_PIECES, decode_in_company
 from tests.slow_search import CPU, SPECIAL, TAG, WORDS, assert_equal, decode_alone, make_network, random_sentences
 
 SIZES = ("embedding_size", "hidden_size", "encoder_layers", "decoder_layers")
-pytestmark = pytest.mark.xdist_group("ensemble")  # what its tests share is made once
 
 SOURCES = [[TAG, 5, 7, 6, END], [TAG, 6, END]]
 CHOSEN = [[5, 6, 7], [7, 7, 5], [6, 5, 5]]

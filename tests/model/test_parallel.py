@@ -11,8 +11,6 @@ from model.parallel import open_fabric
 from model.recipe import Recipe
 from tests.runs import read_log, run_training, with_table
 
-pytestmark = pytest.mark.xdist_group("parallel")  # what its tests share is made once
-
 ROOT = Path(__file__).parents[2]
 
 

@@ -13,8 +13,6 @@ from model.training import open_training
 from model.training_log import Progress, TrainingLog
 from tests.runs import Killed, kill_at, read_log, run_training, with_table
 
-pytestmark = pytest.mark.xdist_group("resume")  # what its tests share is made once
-
 
 @pytest.fixture(scope="module")
 def straight(tiny_recipe: Recipe, tiny_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -45,10 +45,10 @@ def test_a_finished_run_keeps_its_scores_its_log_and_its_curves(trained_reversal
     assert best.training_state == {}
     assert min(best.scores.values()) > 90
     assert set(best.scores) == {"translate:de:en", "summarize:en"}
-    rows = read_log(trained_reversal.run)
-    assert [int(row["step"]) for row in rows if row["loss"]] == list(range(20, 601, 20))
-    assert [(row["step"], row["task"]) for row in rows if row["score"]] == [
-        (step, task) for step in ("300", "600") for task in best.scores
+    rows, schedule = read_log(trained_reversal.run), trained_reversal.recipe.training
+    assert [int(row["step"]) for row in rows if row["loss"]] == list(range(20, schedule.steps + 1, 20))
+    assert [(int(row["step"]), row["task"]) for row in rows if row["score"]] == [
+        (step, task) for step in (schedule.validate_every_steps, schedule.steps) for task in best.scores
     ]
     assert float(rows[0]["loss"]) > 10 * float(rows[-3]["loss"])
     assert (trained_reversal.run / "curves.png").read_bytes().startswith(b"\x89PNG")

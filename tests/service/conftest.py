@@ -1,6 +1,5 @@
-"""What the service's tests share: an environment without settings, and a running service of the made-up language."""
+"""What the service's tests share: loggers that stay as they are, and a running service of the made-up language."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +14,6 @@ from tests.service.echoes import Echoes, serving_echoes
 from tests.service.engines import new_engine
 from tests.service.fakes import GatedSearch, fake_bundle
 from tests.service.live import TEXT, Live, local_settings, running, serve_fakes
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_settings_from_outside() -> Iterator[None]:
-    """Take away the variables that whoever runs the tests has set for a service of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("DRAGOMAN_", "OTEL_"))]:
-            patch.delenv(name)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

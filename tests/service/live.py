@@ -1,5 +1,6 @@
 """A real server on a free port, in a thread of the test's own process, so that a test can reach into its state."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -28,11 +29,11 @@ VALID = {"q": TEXT, "source": "de", "target": "en"}
 
 def local_settings(models: Path, **changes: Any) -> Settings:
     """Return settings of a small service on a free port of this machine."""
-    return Settings(models=models, host="127.0.0.1", port=0, **{"device": "cpu", "threads": 1, **changes})
+    return Settings(models=models, host="127.0.0.1", **{"port": 0, "device": "cpu", "threads": 1, **changes})
 
 
 class SignallingServer(Server):
-    """Says when it listens."""
+    """Says when it listens, and ends soon after it is told to: hundreds of tests wait for that."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -42,6 +43,10 @@ class SignallingServer(Server):
         await super().startup(sockets)
         self.listens.set()
 
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            await asyncio.sleep(0.005)
+
 
 class Live:
     """A running server, and a client of it."""
@@ -50,9 +55,11 @@ class Live:
         self.server = server
         self.state: ServiceState = server.config.app.state.service  # type: ignore[union-attr]
         self.address: tuple[str, int] = server.servers[0].sockets[0].getsockname()
-        self.client = httpx.Client(
-            base_url="http://{}:{}".format(*self.address), timeout=PATIENCE_SECONDS, trust_env=False
-        )
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, trust_env=False)
+
+    @property
+    def url(self) -> str:
+        return "http://{}:{}".format(*self.address)
 
     @property
     def bundle(self) -> Bundle:

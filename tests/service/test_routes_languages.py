@@ -367,10 +367,10 @@ def test_a_client_that_leaves_a_stream_is_not_decoded_for(served: Live, search: 
     body = {"q": "\n".join(["Abc def ghi."] * 50), "source": "de", "target": "en", "stream": True}
     with served.client.stream("POST", "/translate", json=body) as answer:
         next(answer.iter_lines())
-    wait_until(lambda: served.metric("requests_in_progress") == 0)
+    wait_until(lambda: served.metric("dragoman_requests_in_progress") == 0)
     search.answer = backwards
     search.gate.set()
-    wait_until(lambda: served.metric("sentences_in_flight") + served.metric("queued_sentences") == 0)
+    wait_until(lambda: served.metric("dragoman_sentences_in_flight") + served.metric("dragoman_queued_sentences") == 0)
     assert len(search.sentences) < 50
 
 

@@ -106,7 +106,7 @@ def test_processor_time_is_told_apart_by_the_name_of_the_thread() -> None:
     thread = threading.Thread(target=spin)
     thread.start()
     spun.wait(10)
-    spent = cpu_times(target).since(before._replace(engine_seconds=0.0))
+    spent = cpu_times(target).since(before._replace(engine_seconds=before.engine_seconds or 0.0))
     measured.set()
     thread.join()
     assert spent.engine_seconds == pytest.approx(0.1, abs=0.03)

@@ -1,8 +1,9 @@
 """How tests run a translator."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from contextlib import closing
+from typing import Any, TypeVar
 
 from model.config import Task
 from model.hypothesis import Hypothesis
@@ -11,9 +12,20 @@ from service.translator import Options, Translator
 from tests.reversal import TRANSLATE
 from tests.service.fakes import GatedSearch
 
+T = TypeVar("T")
+
+
+def await_here(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine does.
+
+    asyncio.run would format it, too, to tell who handled SIGINT before: seconds for the attention of a long text.
+    """
+    with closing(asyncio.new_event_loop()) as loop:
+        return loop.run_until_complete(coroutine)
+
 
 def run(translator: Translator, task: Task, texts: Sequence[str], **options: Any) -> list[Answer]:
-    return asyncio.run(translator.run(task, texts, Options(**options)))
+    return await_here(translator.run(task, texts, Options(**options)))
 
 
 def answer_with(search: GatedSearch, *outputs: str) -> None:

@@ -12,7 +12,7 @@ from service.translator import HEAD_CHARACTERS, PORTION_CHARACTERS, Finished, Op
 from tests.reversal import TRANSLATE
 from tests.service.engines import CONFIG, keep_busy
 from tests.service.fakes import GatedSearch
-from tests.service.translator.running import run
+from tests.service.translator.running import await_here, run
 
 LINE = "Abc {x}. Def.\n"
 LONG = LINE * (2 * PORTION_CHARACTERS // len(LINE))
@@ -22,7 +22,7 @@ def streamed(translator: Translator, text: str, **options: Any) -> list[Finished
     async def collect() -> list[Finished | Answer]:
         return [one async for one in translator.stream(TRANSLATE, text, Options(**options))]
 
-    return asyncio.run(collect())
+    return await_here(collect())
 
 
 @pytest.mark.parametrize("text_format", ["text", "html"])

@@ -15,7 +15,7 @@ from service.translator import PORTION_CHARACTERS, Options, Translator
 from tests.reversal import TRANSLATE
 from tests.service.engines import CONFIG, answers, keep_busy
 from tests.service.fakes import GatedSearch
-from tests.service.translator.running import run
+from tests.service.translator.running import await_here, run
 
 FRENCH, INTO_CHINESE = Task.parse("translate:fr:en"), Task.parse("translate:en:zh")
 LONG = "Abc. Def.\n" * (PORTION_CHARACTERS // 4)
@@ -59,7 +59,7 @@ def test_the_portions_of_a_stream_are_of_one_visit_and_at_its_end_nothing_is_to_
     async def last() -> object:
         return [one async for one in translator.stream(TRANSLATE, LONG)][-1]
 
-    assert isinstance(asyncio.run(last()), Answer)
+    assert isinstance(await_here(last()), Answer)
     assert len(visits) > 2
     assert len(set(visits)) == 1
     assert visits[0].share == 1
