@@ -25,7 +25,7 @@ from model.hypothesis import Hypothesis
 from model.search import Sentence
 from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
 from service.errors import NotReady, Overloaded
-from service.lanes import WEIGHTS, Lanes, Turn
+from service.lanes import Lanes, Turn
 from service.logs import request_id
 from service.metrics import Metrics
 from service.settings import Settings, Threads, choose_device, share_cores
@@ -39,7 +39,6 @@ CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
 FOREGROUND_PIECES = 64
 """Some six short sentences: what somebody waits for, rather than a document."""
-SHARE_OF_FOREGROUND = WEIGHTS[Lane.FOREGROUND] / sum(WEIGHTS.values())
 
 
 class Engine:
@@ -59,7 +58,7 @@ class Engine:
         self._pieces_to_come: dict[Visit, int] = {}
         self._in_flight = {lane: [0] * threads.workers for lane in Lane}
         self._busy_since: list[float | None] = [None] * threads.workers
-        self._sentence_seconds = [0.0] * threads.workers
+        self._sentence_seconds = {lane: [0.0] * threads.workers for lane in Lane}
         self._closing = False
         self._changed = threading.Condition()
         self._threads = [
@@ -122,10 +121,10 @@ class Engine:
             if self._closing:
                 raise NotReady("Not ready: shutting down")
             if not visit.pieces:
-                self._let_in(visit, len(sources), pieces + to_come)
+                self._let_in(visit, math.ceil(len(sources) / visit.share), pieces + to_come)
             now = time.monotonic()
             followed = self.follow(sources, config) if self.follow and sources else None
-            pace_seconds = self._policy.pace * max(self._sentence_seconds) / len(self._threads)
+            pace_seconds = self._policy.pace * max(map(self._seconds_between, Lane))
             visit.turn = max(now, visit.turn)
             for source, held in zip(sources, terms or [None] * len(sources), strict=True):
                 visit.pieces += len(source)
@@ -168,8 +167,10 @@ class Engine:
             raise Overloaded(f"Too busy: {self._queued_sentences()} sentences are waiting")
         if not self._queued_sentences():  # if it takes too long by itself, no other time is better
             return
-        lanes = list(Lane) if pieces > self._policy.foreground_pieces else [Lane.FOREGROUND]
-        late = self._predict_seconds(visit.client, sentences, lanes) - visit.patience_seconds
+        in_foreground = math.ceil(sentences * min(1.0, self._policy.foreground_pieces / max(pieces, 1)))
+        parts = {Lane.FOREGROUND: in_foreground, Lane.BACKGROUND: sentences - in_foreground}
+        seconds = max(self._predict_seconds(visit.client, lane, part) for lane, part in parts.items())
+        late = seconds - visit.patience_seconds
         if late > 0:
             raise Overloaded("Too busy: the answer would come too late", retry_after_seconds=math.ceil(late))
 
@@ -183,19 +184,19 @@ class Engine:
         part = self._max_queued_pieces // len(waiting.keys() | {client})
         return not waiting[client] or waiting[client] + pieces <= part
 
-    def _predict_seconds(self, client: str, sentences: int, lanes: Sequence[Lane]) -> float:
-        """Return how long it takes until a request is decoded, by what a sentence took of late; 0 if that is unknown.
+    def _predict_seconds(self, client: str, lane: Lane, sentences: int) -> float:
+        """Return when so many more sentences of a client will be decoded, by how they followed each other of late.
 
-        While others wait too, a client is given its part of the time; and a lane, while both have work.
+        0 if that is unknown. While others wait too, a client is given its part of them.
         """
-        ahead = sum(sum(self._in_flight[lane]) for lane in lanes)
-        for room in (self._rooms[lane] for lane in lanes):
-            own = room.sentences_of(client)
-            clients = len(room.pieces.keys() | {client})
-            ahead += min(len(room), clients * own + (clients - 1) * sentences)
-        seconds = (ahead + sentences) * max(self._sentence_seconds) / len(self._threads)
-        is_shared = len(lanes) == 1 and len(self._rooms[Lane.BACKGROUND])
-        return seconds / SHARE_OF_FOREGROUND if is_shared else seconds
+        room = self._rooms[lane]
+        clients = len(room.pieces.keys() | {client})
+        waiting = min(len(room), clients * room.sentences_of(client) + (clients - 1) * sentences)
+        return (sum(self._in_flight[lane]) + waiting + sentences) * self._seconds_between(lane)
+
+    def _seconds_between(self, lane: Lane) -> float:
+        """Return the mean time from one answered sentence of a lane to the next."""
+        return max(self._sentence_seconds[lane]) / len(self._threads)
 
     def _queued_sentences(self) -> int:
         return sum(map(len, self._rooms.values()))
@@ -209,7 +210,8 @@ class Engine:
             before = time.thread_time()
             lanes.advance(turn)
             self.metrics.engine_cpu_seconds.inc(time.thread_time() - before)
-            self._sentence_seconds[index] = lanes.sentence_seconds
+            for lane, seconds in lanes.sentence_seconds.items():
+                self._sentence_seconds[lane][index] = seconds
             del turn  # or a bundle that is served no more would be held until the thread has other work
 
     def _next(self, index: int, lanes: Lanes) -> Turn | None:

@@ -14,6 +14,7 @@ from service.metrics import Metrics
 from service.worker import Job, Worker
 
 WEIGHTS = {Lane.FOREGROUND: 3.0, Lane.BACKGROUND: 1.0}
+MEAN_WEIGHT = 0.05
 
 
 class Turn(NamedTuple):
@@ -29,16 +30,14 @@ class Lanes:
     def __init__(self, metrics: Metrics) -> None:
         self.workers = {lane: Worker(metrics) for lane in Lane}
         self._clocks = dict.fromkeys(Lane, 0.0)
+        self._unanswered_seconds = dict.fromkeys(Lane, 0.0)  # since a sentence of the lane was answered, or came first
+        self.sentence_seconds = dict.fromkeys(Lane, 0.0)
+        """Moving mean of the time from one answered sentence of a lane to the next, with the other lane's steps."""
 
     @property
     def sentences(self) -> int:
         """How many sentences are being decoded."""
         return sum(worker.load.sentences for worker in self.workers.values())
-
-    @property
-    def sentence_seconds(self) -> float:
-        """Moving mean of the work for a sentence, of the lane where it is more."""
-        return max(worker.sentence_seconds for worker in self.workers.values())
 
     def next(self, take: Callable[[Lane, Worker], Sequence[Job]]) -> Turn | None:
         """Return whose turn it is, with whom ``take`` lets into that lane; None when neither has work."""
@@ -55,6 +54,18 @@ class Lanes:
 
     def advance(self, turn: Turn) -> None:
         """Take the step."""
-        started = time.monotonic()
-        self.workers[turn.lane].advance(turn.joining)
-        self._clocks[turn.lane] += (time.monotonic() - started) / WEIGHTS[turn.lane]
+        worker, started = self.workers[turn.lane], time.monotonic()
+        worked_for = [lane for lane, one in self.workers.items() if one.load.sentences or lane is turn.lane]
+        before = worker.load.sentences + len(turn.joining)
+        worker.advance(turn.joining)
+        seconds = time.monotonic() - started
+        self._clocks[turn.lane] += seconds / WEIGHTS[turn.lane]
+        for lane in worked_for:
+            self._unanswered_seconds[lane] += seconds
+        if ended := before - worker.load.sentences:
+            self._note_answered(turn.lane, ended)
+
+    def _note_answered(self, lane: Lane, sentences: int) -> None:
+        mean, now = self.sentence_seconds[lane], self._unanswered_seconds[lane] / sentences
+        self.sentence_seconds[lane] = mean + (now - mean) * MEAN_WEIGHT if mean else now
+        self._unanswered_seconds[lane] = 0.0

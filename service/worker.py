@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 FAILED = "The text could not be decoded; the server's log says why"
 RECOVERY_SECONDS = 10.0
 """After a failure half as much is admitted, and twice as much again each time that this has passed without another."""
-MEAN_WEIGHT = 0.05
 
 
 class Job(NamedTuple):
@@ -61,11 +60,8 @@ class Worker:
         self._decoding: dict[BeamSearch, _Decoding] = {}
         self._share = 1.0
         self._failed_at = 0.0
-        self._unanswered_seconds = 0.0  # of work since somebody was answered
         self.joins = Joins(0.0, 0.0)
         """The cheapest admission of late, which is what it costs to stop for one at all, and when the last was."""
-        self.sentence_seconds = 0.0
-        """Moving mean of the work for a sentence."""
         self.load = Load(0, 0, 0)
         """What is being decoded."""
 
@@ -78,8 +74,6 @@ class Worker:
 
     def advance(self, joining: Sequence[Job]) -> None:
         """Drop whom nobody waits for, let the others join, and take a step; answer who is done."""
-        started = time.monotonic()
-        before = self.load.sentences + len(joining)
         for search in list(self._decoding):
             self._drop_cancelled(search)
         by_search: dict[BeamSearch, list[Job]] = {}
@@ -92,11 +86,6 @@ class Worker:
             if search in self._decoding and not self._decoding[search].jobs:
                 del self._decoding[search]  # with all that its batch grew to, and the network if it is served no more
         self.load = self._load()
-        self._unanswered_seconds += time.monotonic() - started
-        if ended := before - self.load.sentences:
-            mean = self._unanswered_seconds / ended
-            self.sentence_seconds += (mean - self.sentence_seconds) * MEAN_WEIGHT if self.sentence_seconds else mean
-            self._unanswered_seconds = 0.0
 
     def _load(self) -> Load:
         jobs = [one.job.waiting for decoding in self._decoding.values() for one in decoding.jobs.values()]

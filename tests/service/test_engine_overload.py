@@ -3,7 +3,7 @@
 import pytest
 
 from model.bundle import Bundle
-from service.admission import Visit
+from service.admission import Lane, Visit
 from service.engine import Engine
 from service.errors import Overloaded
 from tests.service.engines import CONFIG, answers, keep_busy, new_engine
@@ -22,7 +22,7 @@ def bundle(search: GatedSearch) -> Bundle:
 
 def measured(engine: Engine, seconds: float) -> None:
     """Let the engine know how long a sentence takes."""
-    engine._sentence_seconds = [seconds]
+    engine._sentence_seconds = {lane: [seconds] for lane in Lane}
 
 
 def test_one_who_floods_the_queue_keeps_no_other_out_and_no_other_waiting(bundle: Bundle, search: GatedSearch) -> None:

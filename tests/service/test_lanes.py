@@ -123,3 +123,27 @@ def test_who_comes_to_the_foreground_is_next_after_at_most_one_step_of_the_backg
     for _ in range(5):
         assert Lane.FOREGROUND in turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 2)
         turns(lanes, [], 7)
+
+
+def test_a_lane_s_sentences_follow_each_other_as_the_mean_of_late_says(
+    bundle: Bundle, seconds_of: dict[Lane, float]
+) -> None:
+    del seconds_of
+    lanes = Lanes(Metrics())
+    turns(lanes, [job(bundle, Lane.FOREGROUND, 4) for _ in range(2)], 3)
+    assert lanes.sentence_seconds[Lane.FOREGROUND] == 0.0
+    turns(lanes, [], 1)
+    assert lanes.sentence_seconds[Lane.FOREGROUND] == pytest.approx(2.0)
+    for _ in range(300):
+        turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
+    assert lanes.sentence_seconds == pytest.approx({Lane.FOREGROUND: 1.0, Lane.BACKGROUND: 0.0}, abs=1e-3)
+
+
+def test_the_other_lane_s_steps_count_too_while_both_have_work(bundle: Bundle, seconds_of: dict[Lane, float]) -> None:
+    del seconds_of
+    lanes = Lanes(Metrics())
+    turns(lanes, [job(bundle, Lane.BACKGROUND, 100)], 100)
+    assert lanes.sentence_seconds[Lane.BACKGROUND] == pytest.approx(100.0)
+    other = Lanes(Metrics())
+    turns(other, [job(bundle, Lane.FOREGROUND, AGES), job(bundle, Lane.BACKGROUND, 100)], 410)
+    assert other.sentence_seconds[Lane.BACKGROUND] == pytest.approx(400.0, rel=0.02)

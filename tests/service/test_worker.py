@@ -301,20 +301,6 @@ def test_joining_costs_what_the_cheapest_admission_of_late_took(
     assert found == pytest.approx([0.5, 0.2, 0.2 * 1.01, 0.1])
 
 
-def test_a_sentence_takes_the_work_since_the_last_answer_shared_by_those_answered(
-    worker: Worker, search: GatedSearch, bundle: Bundle, clock: Clock
-) -> None:
-    search.on_admission = lambda _: setattr(clock, "now", clock.now + 1.0)
-    worker.advance([job(bundle, [1, 1]), job(bundle, [2, 2])])
-    assert worker.sentence_seconds == 0.0
-    clock.now += 1000.0  # nobody works meanwhile
-    worker.advance([])
-    assert worker.sentence_seconds == pytest.approx(0.5)
-    for _ in range(300):
-        worker.advance([job(bundle, [3])])
-    assert worker.sentence_seconds == pytest.approx(1.0, abs=1e-3)
-
-
 def test_waits_steps_and_pieces_are_measured(
     worker: Worker, search: GatedSearch, bundle: Bundle, metrics: Metrics, clock: Clock
 ) -> None:

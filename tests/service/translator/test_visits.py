@@ -8,7 +8,7 @@ import pytest
 from model.bundle import Bundle
 from model.config import Task
 from model.hypothesis import Hypothesis
-from service.admission import Visit
+from service.admission import Lane, Visit
 from service.errors import Overloaded
 from service.run import Answer
 from service.translator import PORTION_CHARACTERS, Options, Translator
@@ -70,7 +70,7 @@ def test_nothing_is_read_of_a_request_that_would_be_too_late(
 ) -> None:
     futures = keep_busy(translator.engine, bundle, search)
     futures += translator.engine.submit(bundle, [[1]], CONFIG)
-    monkeypatch.setattr(translator.engine, "_sentence_seconds", [1000.0])
+    monkeypatch.setattr(translator.engine, "_sentence_seconds", {lane: [1000.0] for lane in Lane})
     monkeypatch.setattr("service.translator.Run", None)
     with pytest.raises(Overloaded):
         run(translator, TRANSLATE, ["Abc"], timeout_seconds=1.0)
