@@ -39,6 +39,8 @@ CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
 FOREGROUND_PIECES = 64
 """Some six short sentences: what somebody waits for, rather than a document."""
+CAUTION = 4 / 3
+"""How much longer than predicted a request may take: the prediction is a mean, and who is late was decoded in vain."""
 
 
 class Engine:
@@ -170,7 +172,7 @@ class Engine:
         in_foreground = math.ceil(sentences * min(1.0, self._policy.foreground_pieces / max(pieces, 1)))
         parts = {Lane.FOREGROUND: in_foreground, Lane.BACKGROUND: sentences - in_foreground}
         seconds = max(self._predict_seconds(visit.client, lane, part) for lane, part in parts.items())
-        late = seconds - visit.patience_seconds
+        late = seconds - visit.patience_seconds / CAUTION
         if late > 0:
             raise Overloaded("Too busy: the answer would come too late", retry_after_seconds=math.ceil(late))
 

@@ -4,7 +4,7 @@ import pytest
 
 from model.bundle import Bundle
 from service.admission import Lane, Visit
-from service.engine import Engine
+from service.engine import CAUTION, Engine
 from service.errors import Overloaded
 from tests.service.engines import CONFIG, answers, keep_busy, new_engine
 from tests.service.fakes import GatedSearch, fake_bundle
@@ -55,9 +55,9 @@ def test_what_would_be_too_late_is_refused_at_once_and_told_when_to_come_again(b
     measured(engine, 1.0)
     engine.submit(bundle, [[1]] * 4, CONFIG, visit=Visit("a", 60.0))
     with pytest.raises(Overloaded, match="the answer would come too late") as refused:
-        engine.submit(bundle, [[1]] * 2, CONFIG, visit=Visit("a", 3.5))
+        engine.submit(bundle, [[1]] * 2, CONFIG, visit=Visit("a", 3.5 * CAUTION))
     assert refused.value.retry_after_seconds == 3  # 6 seconds, less 3.5
-    engine.submit(bundle, [[1]] * 2, CONFIG, visit=Visit("a", 6.0))
+    engine.submit(bundle, [[1]] * 2, CONFIG, visit=Visit("a", 6.0 * CAUTION))
 
 
 def test_who_is_being_decoded_is_waited_for_too(bundle: Bundle, search: GatedSearch) -> None:
@@ -67,8 +67,8 @@ def test_who_is_being_decoded_is_waited_for_too(bundle: Bundle, search: GatedSea
     futures += engine.submit(bundle, [[1]], CONFIG)
     measured(engine, 1.0)
     with pytest.raises(Overloaded):
-        engine.submit(bundle, [[1]], CONFIG, visit=Visit("a", 2.9))  # one decoded, one waiting, and its own
-    futures += engine.submit(bundle, [[1]], CONFIG, visit=Visit("a", 3.0))
+        engine.submit(bundle, [[1]], CONFIG, visit=Visit("a", 2.9 * CAUTION))  # one decoded, one waiting, and its own
+    futures += engine.submit(bundle, [[1]], CONFIG, visit=Visit("a", 3.0 * CAUTION))
     search.gate.set()
     answers(futures)
     engine.close()
@@ -78,9 +78,9 @@ def test_another_client_is_promised_its_part_of_the_time(bundle: Bundle) -> None
     engine = new_engine()
     measured(engine, 1.0)
     engine.submit(bundle, [[1]] * 100, CONFIG, visit=Visit("a", 1000.0))
-    engine.submit(bundle, [[1]], CONFIG, visit=Visit("b", 2.0))  # its own, and one of the other's
+    engine.submit(bundle, [[1]], CONFIG, visit=Visit("b", 2.0 * CAUTION))  # its own, and one of the other's
     with pytest.raises(Overloaded):
-        engine.submit(bundle, [[1]], CONFIG, visit=Visit("b", 3.9))  # two of each
+        engine.submit(bundle, [[1]], CONFIG, visit=Visit("b", 3.9 * CAUTION))  # two of each
 
 
 def test_nothing_is_refused_for_its_time_while_nobody_waits_or_the_time_is_not_known(bundle: Bundle) -> None:
