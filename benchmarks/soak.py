@@ -34,7 +34,7 @@ MINUTES = 30.0
 SHARE = 0.8
 CLOSED_LOOP_SECONDS = 30.0
 CLIENTS = 16
-WARM_UP_SECONDS = 120.0
+WARM_UP_SECONDS = 180.0
 """Of the load itself, until memory is first read: batches of all shapes have been met."""
 SAMPLES = 15
 
