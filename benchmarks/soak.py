@@ -129,7 +129,7 @@ def report_statuses(target: Target) -> None:
     _, text = get(f"{target.url}/metrics")
     statuses = Counter[str]()
     for line in text.splitlines():
-        if found := re.match(r'dragoman_requests_total\{route="/(?!health).*status="(\d+)".*\} (.+)', line):
+        if found := re.match(r'dragoman_requests_total\{route="(?!/health).*status="(\d+)".*\} (.+)', line):
             statuses[found[1]] += int(float(found[2]))
     said = ", ".join(f"{status}: {n:,}" for status, n in sorted(statuses.items()))
     console.print(f"By the service's own count, but for its health: {said}")
