@@ -59,6 +59,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # So that all that the system does not take at once is timed, or the end of an answer would be kept for as long
+        # as a client likes, on a connection that no longer counts as open.
+        transport.set_write_buffer_limits(0)
         mine = (one for one in self.connections if isinstance(one, BoundedProtocol))
         open_ones = [one for one in mine if not one.transport.is_closing()]
         if len(open_ones) > self._bounds.connections:

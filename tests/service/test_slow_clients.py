@@ -245,3 +245,25 @@ def test_who_takes_nothing_of_a_long_answer_is_given_up(
             live.client.close()
             wait_until(lambda: not live.server.server_state.connections)
             assert len(everything(connection)) < 30_000_000
+
+
+def test_who_takes_nothing_of_a_short_answer_is_given_up_too(
+    search: GatedSearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(server, "Bounds", partial(Bounds, stalled_seconds=0.05))
+    serve_fakes(monkeypatch, search, "translate:de:en")
+    with running(local_settings(tmp_path)) as live, socket.socket() as connection:
+        name = live.state.downloads.add(b"x" * 60_000, "a", ".txt")
+        connections = live.server.server_state.connections
+        live.client.close()
+        wait_until(lambda: not connections)
+        # So that the system keeps little of it.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(live.address)
+        wait_until(lambda: len(connections) == 1)
+        (mine,) = connections
+        mine.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024)
+        connection.sendall(f"GET /download_file/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        wait_until(lambda: not connections)
+        assert len(everything(connection)) < 60_000
