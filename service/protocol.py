@@ -53,7 +53,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stalled: asyncio.TimerHandle | None = None
         self._in_headers = self._in_body = False
         self._began = 0.0  # the headers or the body that are coming in
-        self._header_bytes = self._body_bytes = self._messages = 0
+        self._header_bytes = self._body_bytes = 0
+        self._told = 0  # how often the parser told of anything but a header
 
     # The connection
 
@@ -81,11 +82,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        messages = self._messages
+        told = self._told
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_headers and messages == self._messages:  # the parser keeps what it has of a header to itself
+        # The parser keeps what it has of a header to itself, be it one before a body or one after it.
+        if told == self._told and (self._in_headers or self._in_body):
             self._header_bytes += len(data)
             if self._header_bytes > MAX_HEADER_BYTES:
                 self._refuse(431, "Invalid request: the headers are too large")
@@ -102,12 +104,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._messages += 1
-        self._in_headers, self._header_bytes = True, 0
+        self._in_headers = True
+        self._note_told()
 
     def on_headers_complete(self) -> None:
         self._in_headers, self._in_body = False, True
         self._began, self._body_bytes = self.loop.time(), 0
+        self._note_told()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         self.app = self._application
         if size > MAX_HEADER_BYTES:
@@ -116,12 +119,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self._note_told()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_body = False
         self._stop_timer()
         super().on_message_complete()
+
+    def _note_told(self) -> None:
+        self._told += 1
+        self._header_bytes = 0
 
     # Time
 

@@ -24,6 +24,7 @@ HASTY = {"header_seconds": 0.05, "body_seconds": 0.05}
 POST = b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 BODY = json.dumps(VALID).encode()
 REQUEST = POST % len(BODY) + BODY
+CHUNKED = b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -175,6 +176,26 @@ def test_headers_over_the_limit_are_refused_where_they_come_at_once_too(fresh: L
         answer = everything(connection)
     assert status_and_error(answer) == (431, "Invalid request: the headers are too large")
     assert_counted(fresh, ("unknown", "", 431))
+
+
+@pytest.mark.parametrize("fresh", [{"body_seconds": 600.0}], indirect=True)
+@pytest.mark.parametrize("drop", ENDLESS, ids=["one header", "many headers"])
+def test_headers_without_an_end_are_refused_after_a_body_too(fresh: Live, drop: bytes) -> None:
+    with fresh.connect() as connection:
+        connection.sendall(CHUNKED + b"1\r\n{\r\n0\r\nX-Header: ")
+        assert drip(connection, drop) == b""
+
+
+def test_the_sizes_of_very_many_chunks_are_no_headers(fresh: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_HEADER_BYTES", len(CHUNKED))
+    with fresh.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(CHUNKED)
+        for byte in BODY:
+            connection.sendall(b"00000001\r\n")
+            connection.sendall(b"%c\r\n" % byte)
+        connection.sendall(b"0\r\n\r\n")
+        assert read_answer(connection)[0] == 200
 
 
 def test_what_is_not_http_is_answered_400_in_json_and_counted(fresh: Live) -> None:
