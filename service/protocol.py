@@ -17,6 +17,8 @@ from service.errors import error_response
 MAX_HEADER_BYTES = 65_536
 """Of the target and the headers of a request. A query string may hold a text."""
 MIN_BYTES_PER_SECOND = 10_000
+MAX_PIPELINED = 100
+"""Requests of a connection that may wait for the answer to one before; each takes far more memory than it has bytes."""
 SPARE_CONNECTIONS = 100
 """So many over the limit are told that they are; those beyond are closed unheard."""
 KEEP_ALIVE_SECONDS = 75
@@ -103,6 +105,8 @@ class BoundedProtocol(HttpToolsProtocol):
     # Messages, as the parser tells of them
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests at once")  # for the parser, which then says that they are invalid
         super().on_message_begin()
         self._in_headers = True
         self._note_told()

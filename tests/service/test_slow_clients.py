@@ -26,6 +26,7 @@ BODY = json.dumps(VALID).encode()
 REQUEST = POST % len(BODY) + BODY
 CHUNKED = b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 def everything(connection: socket.socket) -> bytes:
@@ -208,6 +209,20 @@ def test_what_is_not_http_is_answered_400_in_json_and_counted(fresh: Live) -> No
 def test_a_long_text_in_the_query_string_is_read(fresh: Live) -> None:
     answer = fresh.client.post("/translate", params={"q": "a" * 15_000, "source": "en", "target": "en"})
     assert answer.json() == {"translatedText": "a" * 15_000}
+
+
+def test_as_many_requests_as_may_wait_on_a_connection_are_answered_and_with_one_more_it_ends(
+    fresh: Live, search: GatedSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_PIPELINED", 3)
+    search.gate.clear()
+    with fresh.connect() as connection:
+        connection.sendall(REQUEST + 4 * GET)
+        assert everything(connection) == b""
+    search.gate.set()
+    with fresh.connect() as connection:
+        connection.sendall(REQUEST + 2 * GET + LAST)
+        assert everything(connection).count(b"HTTP/1.1 200") == 4
 
 
 @pytest.fixture
