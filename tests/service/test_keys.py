@@ -232,6 +232,7 @@ def test_keys_that_cannot_be_read_let_nobody_in(key: str, path: Path, guarded: L
         ("2001:0DB8:1:2::", "2001:db8:1:2::/64"),
         ("::ffff:203.0.113.7", "203.0.113.7"),
         ("fe80::1%eth0", "fe80::/64"),
+        ("fe80::1%" + "a" * 100, UNKNOWN),
         ("testclient", UNKNOWN),
         ("", UNKNOWN),
         ("1.2.3.4\r\n", UNKNOWN),
