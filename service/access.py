@@ -19,6 +19,8 @@ from service.settings import Settings
 Body = TypeVar("Body", bound=TextRequest | DetectRequest)
 
 UNKNOWN = "unknown"
+MAX_ADDRESS_CHARACTERS = 100
+"""What is longer is none, and would be kept in memory as often as a proxy passes on another."""
 
 
 class Access:
@@ -98,7 +100,8 @@ def _key_before_body(request: Request) -> str | None:
 
 def address_of(request: Request) -> str:
     """Return the client's address; of IPv6 the network, of which who has one address has 2^64."""
-    return _network_of(request.client.host) if request.client else UNKNOWN
+    host = request.client.host if request.client else ""
+    return _network_of(host) if len(host) <= MAX_ADDRESS_CHARACTERS else UNKNOWN
 
 
 @lru_cache(maxsize=4096)

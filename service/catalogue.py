@@ -158,7 +158,11 @@ Stamps = dict[Path, tuple[int, int, int]]
 def stamps(models: Path) -> Stamps:
     """Return time, size and number of the files that are loaded, by which a change is noticed without reading them."""
     found = {}
-    for folder in bundle_folders(models) if models.is_dir() else []:
+    try:
+        folders = bundle_folders(models)
+    except OSError:  # it is not there, or cannot be listed, of which loading tells
+        folders = []
+    for folder in folders:
         for path in (folder, *(folder / name for name in _READ)):
             try:
                 stat = path.stat()

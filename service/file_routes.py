@@ -26,7 +26,7 @@ from service.requests import unless_client_leaves
 from service.routes import get_state
 from service.schemas import AUTO, ErrorResponse, FileRequest, FileResponse
 from service.text_routes import ERRORS, DirectRoute
-from service.translator import Options, aside
+from service.translator import Options, Translator, aside
 
 TRANSLATE_FILE = "/translate_file"
 UNPACKED = 5
@@ -62,7 +62,7 @@ _FORM: dict[str, Any] = {
 async def post_file(request: Request) -> Response:
     """Translate a file; all of it but its text stays as it is."""
     state = await get_state(request)
-    state.translator  # noqa: B018 – NotReady before a file is read
+    translator = state.translator  # which finishes what was accepted, also where the service begins to shut down
     await state.access.admit(request, KeyScope.TRANSLATE)
     if state.files_in_progress >= MAX_FILES:
         raise Overloaded(f"Too busy: {MAX_FILES} files are being translated")
@@ -70,14 +70,16 @@ async def post_file(request: Request) -> Response:
     try:
         content, name, fields = await _read_form(request)
         await state.access.admit_by_body(request, KeyScope.TRANSLATE, fields.api_key)
-        kept_as = await _translate_and_keep(request, content, PurePath(name), fields)
+        kept_as = await _translate_and_keep(request, translator, content, PurePath(name), fields)
     finally:
         state.files_in_progress -= 1
     url = f"{str(request.base_url).rstrip('/')}/download_file/{quote(kept_as)}"
     return Response(FileResponse(translatedFileUrl=url).model_dump_json(), media_type="application/json")
 
 
-async def _translate_and_keep(request: Request, content: bytes, name: PurePath, fields: FileRequest) -> str:
+async def _translate_and_keep(
+    request: Request, translator: Translator, content: bytes, name: PurePath, fields: FileRequest
+) -> str:
     """Translate a file; return the name under which it can be had."""
     state = await get_state(request)
     fields = with_codes_of(state.languages, fields)
@@ -87,13 +89,15 @@ async def _translate_and_keep(request: Request, content: bytes, name: PurePath, 
 
     async def work() -> bytes:
         async with state.file_turns:
-            return await _translate_file(content, suffix, fields, request)
+            return await _translate_file(request, translator, content, suffix, fields)
 
     translated = await unless_client_leaves(request, work())
     return await aside(len(translated), lambda: state.downloads.add(translated, name.stem, suffix))
 
 
-async def _translate_file(content: bytes, suffix: str, fields: FileRequest, request: Request) -> bytes:
+async def _translate_file(
+    request: Request, translator: Translator, content: bytes, suffix: str, fields: FileRequest
+) -> bytes:
     state = await get_state(request)
     is_known = fields.source != AUTO
     job = FileJob(
@@ -113,7 +117,7 @@ async def _translate_file(content: bytes, suffix: str, fields: FileRequest, requ
             opened = await open_file(content, suffix, job._replace(source=fields.source))
 
     async def translate(texts: list[str], text_format: Format) -> list[str]:
-        return await _translate(texts, text_format, fields, request)
+        return await _translate(request, translator, texts, text_format, fields)
 
     return await translate_file(opened, translate)
 
@@ -141,7 +145,9 @@ async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:
         raise InvalidRequest("Invalid form: its text cannot be decoded") from error
 
 
-async def _translate(texts: list[str], text_format: Format, fields: FileRequest, request: Request) -> list[str]:
+async def _translate(
+    request: Request, translator: Translator, texts: list[str], text_format: Format, fields: FileRequest
+) -> list[str]:
     state = await get_state(request)
     characters, limit = sum(map(len, texts)), state.settings.file_char_limit
     if characters > limit:
@@ -149,13 +155,13 @@ async def _translate(texts: list[str], text_format: Format, fields: FileRequest,
     if served_as(fields.source) == served_as(fields.target):
         script = script_to_write("".join(texts), fields.source, fields.target)
         return await _in_script(texts, text_format, script) if script else texts
-    route = state.catalogue.route(fields.source, fields.target)
+    route = translator.catalogue.route(fields.source, fields.target)
     if not route:
         raise InvalidRequest(f"Translation from {fields.source} to {fields.target} is not supported")
     request.state.task = whole(route)
     timeout_seconds, client = state.settings.timeout_seconds, request.state.client
     options = Options(text_format=text_format, timeout_seconds=timeout_seconds, client=client)
-    answers = await state.translator.run_along(route, texts, options)
+    answers = await translator.run_along(route, texts, options)
     translations = [answer.texts[0] for answer in answers]
     is_traditional = fields.target == TRADITIONAL
     return await _in_script(translations, text_format, TRADITIONAL) if is_traditional else translations

@@ -145,5 +145,8 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(_open(path, "rw")) as connection, connection:
-        yield connection
+    try:
+        with closing(_open(path, "rw")) as connection, connection:
+            yield connection
+    except sqlite3.Error as error:  # as when another writes, or the disk is full
+        raise SettingsError(f"DRAGOMAN_KEYS: {path} cannot be written: {error}") from error

@@ -34,11 +34,6 @@ class Lanes:
         self.sentence_seconds = dict.fromkeys(Lane, 0.0)
         """Moving mean of the time from one answered sentence of a lane to the next, with the other lane's steps."""
 
-    @property
-    def sentences(self) -> int:
-        """How many sentences are being decoded."""
-        return sum(worker.load.sentences for worker in self.workers.values())
-
     def next(self, take: Callable[[Lane, Worker], Sequence[Job]]) -> Turn | None:
         """Return whose turn it is, with whom ``take`` lets into that lane; None when neither has work."""
         first, second = sorted(Lane, key=lambda lane: (self._clocks[lane], lane))

@@ -17,6 +17,8 @@ from service.errors import error_response
 MAX_HEADER_BYTES = 65_536
 """Of the target and the headers of a request. A query string may hold a text."""
 MIN_BYTES_PER_SECOND = 10_000
+MAX_PIPELINED = 100
+"""Requests of a connection that may wait for the answer to one before; each takes far more memory than it has bytes."""
 SPARE_CONNECTIONS = 100
 """So many over the limit are told that they are; those beyond are closed unheard."""
 KEEP_ALIVE_SECONDS = 75
@@ -53,12 +55,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stalled: asyncio.TimerHandle | None = None
         self._in_headers = self._in_body = False
         self._began = 0.0  # the headers or the body that are coming in
-        self._header_bytes = self._body_bytes = self._messages = 0
+        self._header_bytes = self._body_bytes = 0
+        self._told = 0  # how often the parser told of anything but a header
 
     # The connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # So that all that the system does not take at once is timed, or the end of an answer would be kept for as long
+        # as a client likes, on a connection that no longer counts as open.
+        transport.set_write_buffer_limits(0)
         mine = (one for one in self.connections if isinstance(one, BoundedProtocol))
         open_ones = [one for one in mine if not one.transport.is_closing()]
         if len(open_ones) > self._bounds.connections:
@@ -78,11 +84,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        messages = self._messages
+        told = self._told
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_headers and messages == self._messages:  # the parser keeps what it has of a header to itself
+        # The parser keeps what it has of a header to itself, be it one before a body or one after it.
+        if told == self._told and (self._in_headers or self._in_body):
             self._header_bytes += len(data)
             if self._header_bytes > MAX_HEADER_BYTES:
                 self._refuse(431, "Invalid request: the headers are too large")
@@ -98,13 +105,16 @@ class BoundedProtocol(HttpToolsProtocol):
     # Messages, as the parser tells of them
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests at once")  # for the parser, which then says that they are invalid
         super().on_message_begin()
-        self._messages += 1
-        self._in_headers, self._header_bytes = True, 0
+        self._in_headers = True
+        self._note_told()
 
     def on_headers_complete(self) -> None:
         self._in_headers, self._in_body = False, True
         self._began, self._body_bytes = self.loop.time(), 0
+        self._note_told()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         self.app = self._application
         if size > MAX_HEADER_BYTES:
@@ -113,12 +123,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self._note_told()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_body = False
         self._stop_timer()
         super().on_message_complete()
+
+    def _note_told(self) -> None:
+        self._told += 1
+        self._header_bytes = 0
 
     # Time
 

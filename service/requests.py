@@ -37,6 +37,7 @@ async def _fields(request: Request) -> dict[str, Any]:
         return await _multipart(request)
     if content_type == "application/x-www-form-urlencoded":
         return _urlencoded(await request.body())
+    await request.body()  # or a stream that is under way would stumble over the rest, where that is too large
     return {}
 
 

@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     max_batch_positions: int = Field(50_000, ge=1)
     """Source positions that a thread holds, each sentence padded to the longest."""
     max_queued_pieces: int = Field(100_000, ge=1)
-    """Source pieces that may wait; a request that would exceed it is refused, unless nothing waits."""
+    """Source pieces that may wait; what would exceed its client's part is refused, unless none of the client wait."""
     timeout_seconds: float = Field(60.0, gt=0)
     """After which a request that has no answer gets 504; a request may ask for less."""
     stall_seconds: float = Field(60.0, gt=0)

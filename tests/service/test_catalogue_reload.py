@@ -188,3 +188,14 @@ def test_a_bundle_that_is_moved_into_the_place_of_another_is_noticed_and_else_no
     assert stamps(models).keys() == before.keys()
     assert stamps(models) != before
     assert stamps(models / "nowhere") == {}
+
+
+def test_a_folder_that_cannot_be_listed_is_a_change_and_not_the_end_of_watching(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> list[Path]:
+        raise PermissionError(models)
+
+    assert stamps(models)
+    monkeypatch.setattr(catalogue, "bundle_folders", fail)
+    assert stamps(models) == {}

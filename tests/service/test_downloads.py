@@ -8,8 +8,10 @@ from typing import IO, Any
 
 import pytest
 
-from service.downloads import MAX_FILES, Downloads
+from service import file_routes
+from service.downloads import MAX_FILES, MAX_TOTAL_BYTES, Downloads
 from service.errors import InvalidRequest
+from service.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +160,10 @@ def test_several_threads_may_use_it() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(add_and_read, range(300)))
+
+
+def test_the_container_has_room_for_all_that_may_be_kept_and_come_in() -> None:
+    compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text()
+    (megabytes,) = re.findall(r"/tmp:size=(\d+)m", compose.partition("  prometheus:\n")[0])
+    coming_in = file_routes.MAX_FILES * Settings.model_fields["max_file_bytes"].default
+    assert int(megabytes) * 2**20 >= MAX_TOTAL_BYTES + coming_in

@@ -29,6 +29,18 @@ def path(tmp_path: Path) -> Path:
 # The file
 
 
+@pytest.mark.parametrize(
+    "write", [lambda path: add_key(path, "b", {KeyScope.ADMIN}, None), lambda path: revoke_key(path, "a")]
+)
+def test_a_file_that_another_writes_is_said_to_be_so(write: Callable[[Path], object], path: Path) -> None:
+    add_key(path, "a", {KeyScope.TRANSLATE}, None)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SettingsError, match=r"^DRAGOMAN_KEYS: .* cannot be written: database is locked"):
+            write(path)
+    assert [key.name for key in list_keys(path)] == ["a"]
+
+
 def test_a_key_is_known_again_with_its_scopes_and_its_limit(path: Path) -> None:
     key = add_key(path, "web", {KeyScope.TRANSLATE, KeyScope.SUMMARIZE}, "5/minute")
     with closing(KeyFile(path)) as keys:
@@ -220,6 +232,7 @@ def test_keys_that_cannot_be_read_let_nobody_in(key: str, path: Path, guarded: L
         ("2001:0DB8:1:2::", "2001:db8:1:2::/64"),
         ("::ffff:203.0.113.7", "203.0.113.7"),
         ("fe80::1%eth0", "fe80::/64"),
+        ("fe80::1%" + "a" * 100, UNKNOWN),
         ("testclient", UNKNOWN),
         ("", UNKNOWN),
         ("1.2.3.4\r\n", UNKNOWN),

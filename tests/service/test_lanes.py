@@ -82,7 +82,7 @@ def test_who_is_let_in_joins_the_lane_s_next_step(bundle: Bundle) -> None:
     expected = list(queue)
     assert lanes.next(from_queue(queue)) == Turn(Lane.BACKGROUND, expected)
     lanes.advance(Turn(Lane.BACKGROUND, expected))
-    assert (lanes.sentences, lanes.workers[Lane.FOREGROUND].load.sentences) == (2, 0)
+    assert [lanes.workers[lane].load.sentences for lane in (Lane.FOREGROUND, Lane.BACKGROUND)] == [0, 2]
 
 
 @pytest.mark.parametrize("alone", list(Lane))

@@ -234,3 +234,9 @@ def test_work_that_nobody_waits_for_any_more_is_cancelled() -> None:
 
     asyncio.run(give_up())
     assert cancelled == [True]
+
+
+def test_a_body_of_unknown_form_has_to_be_within_the_limit_too() -> None:
+    request = request_with({**REST, "more_body": True}, BodyTooLarge("the rest of the body"))
+    with pytest.raises(BodyTooLarge):
+        asyncio.run(read_body(request, Anything))

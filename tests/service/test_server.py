@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from service import server
+from service import file_routes, server
 from service.errors import NotReady
+from service.files import open_file
+from service.formats.opened import Opened
 from service.server import listen, serve
 from service.settings import Settings, SettingsError
 from tests import reversal
@@ -215,6 +217,22 @@ def test_while_it_drains_streams_and_files_are_finished(search: GatedSearch, tmp
         assert stream.result().text.endswith('event: answer\ndata: {"translatedText":".cbA\\n.feD"}\n\n')
         assert file.result().status_code == 200
         wait_until(lambda: closed(live))
+
+
+def test_a_file_that_is_being_read_when_it_begins_to_drain_is_finished(
+    search: GatedSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(local_settings(tmp_path)) as live:
+
+        async def drained_before(*given: Any) -> Opened:
+            live.server.handle_exit(signal.SIGTERM, None)
+            return await open_file(*given)
+
+        monkeypatch.setattr(file_routes, "open_file", drained_before)
+        fields = {"source": "de", "target": "en"}
+        answer = live.client.post("/translate_file", files={"file": ("a.txt", b"Ghi.")}, data=fields)
+        assert (answer.status_code, answer.json().keys()) == (200, {"translatedFileUrl"})
+    assert len(search.admissions) == 1
 
 
 def test_a_full_queue_refuses_streams_and_files_and_says_when_to_come_back(search: GatedSearch, tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ HASTY = {"header_seconds": 0.05, "body_seconds": 0.05}
 POST = b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 BODY = json.dumps(VALID).encode()
 REQUEST = POST % len(BODY) + BODY
+CHUNKED = b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 def everything(connection: socket.socket) -> bytes:
@@ -177,6 +179,26 @@ def test_headers_over_the_limit_are_refused_where_they_come_at_once_too(fresh: L
     assert_counted(fresh, ("unknown", "", 431))
 
 
+@pytest.mark.parametrize("fresh", [{"body_seconds": 600.0}], indirect=True)
+@pytest.mark.parametrize("drop", ENDLESS, ids=["one header", "many headers"])
+def test_headers_without_an_end_are_refused_after_a_body_too(fresh: Live, drop: bytes) -> None:
+    with fresh.connect() as connection:
+        connection.sendall(CHUNKED + b"1\r\n{\r\n0\r\nX-Header: ")
+        assert drip(connection, drop) == b""
+
+
+def test_the_sizes_of_very_many_chunks_are_no_headers(fresh: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_HEADER_BYTES", len(CHUNKED))
+    with fresh.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(CHUNKED)
+        for byte in BODY:
+            connection.sendall(b"00000001\r\n")
+            connection.sendall(b"%c\r\n" % byte)
+        connection.sendall(b"0\r\n\r\n")
+        assert read_answer(connection)[0] == 200
+
+
 def test_what_is_not_http_is_answered_400_in_json_and_counted(fresh: Live) -> None:
     with fresh.connect() as connection:
         connection.sendall(b"nonsense\r\n\r\n")
@@ -187,6 +209,20 @@ def test_what_is_not_http_is_answered_400_in_json_and_counted(fresh: Live) -> No
 def test_a_long_text_in_the_query_string_is_read(fresh: Live) -> None:
     answer = fresh.client.post("/translate", params={"q": "a" * 15_000, "source": "en", "target": "en"})
     assert answer.json() == {"translatedText": "a" * 15_000}
+
+
+def test_as_many_requests_as_may_wait_on_a_connection_are_answered_and_with_one_more_it_ends(
+    fresh: Live, search: GatedSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_PIPELINED", 3)
+    search.gate.clear()
+    with fresh.connect() as connection:
+        connection.sendall(REQUEST + 4 * GET)
+        assert everything(connection) == b""
+    search.gate.set()
+    with fresh.connect() as connection:
+        connection.sendall(REQUEST + 2 * GET + LAST)
+        assert everything(connection).count(b"HTTP/1.1 200") == 4
 
 
 @pytest.fixture
@@ -245,3 +281,25 @@ def test_who_takes_nothing_of_a_long_answer_is_given_up(
             live.client.close()
             wait_until(lambda: not live.server.server_state.connections)
             assert len(everything(connection)) < 30_000_000
+
+
+def test_who_takes_nothing_of_a_short_answer_is_given_up_too(
+    search: GatedSearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(server, "Bounds", partial(Bounds, stalled_seconds=0.05))
+    serve_fakes(monkeypatch, search, "translate:de:en")
+    with running(local_settings(tmp_path)) as live, socket.socket() as connection:
+        name = live.state.downloads.add(b"x" * 60_000, "a", ".txt")
+        connections = live.server.server_state.connections
+        live.client.close()
+        wait_until(lambda: not connections)
+        # So that the system keeps little of it.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(live.address)
+        wait_until(lambda: len(connections) == 1)
+        (mine,) = connections
+        mine.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024)
+        connection.sendall(f"GET /download_file/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        wait_until(lambda: not connections)
+        assert len(everything(connection)) < 60_000
