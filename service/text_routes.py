@@ -164,7 +164,7 @@ async def _stream(
                 yield event
         except ServiceError as error:  # the status has been sent
             request.state.error = error
-            yield _event("error", json.dumps({"error": str(error)}))
+            yield _event("error", json.dumps({"error": str(error), "status": error.status}))
 
     rest = events()
 

@@ -90,7 +90,7 @@ export async function stream(body, onSentence, signal) {
       const said = JSON.parse(data);
       if (name === "sentence") onSentence(said);
       if (name === "answer") return said;
-      if (name === "error") throw new Problem(said.error, 504);
+      if (name === "error") throw new Problem(said.error, said.status);
     }
   }
 }
