@@ -50,6 +50,7 @@ _SPAN = re.compile(
             _GROUPS,
             rf"{_NUMBER}[ \u00a0\u202f]?(?:{_UNIT})(?![\w/²³])|[€$£¥][ \u00a0\u202f]?\d+(?:[.,]\d+)*",
             rf"&(?:#\d+;|#x[0-9a-fA-F]+;|{_ENTITY})",
+            r"(?<!\S)&(?!\S)",  # by itself it is a word that networks have hardly seen
             rf"(?:[0-9#*]\ufe0f?\u20e3|[{_EMOJI}][{_EMOJI}{_JOINERS}]*)+",
             rf"[\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]",
         )

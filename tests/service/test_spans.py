@@ -59,10 +59,13 @@ def test_a_span_is_one_stand_in_wherever_it_stands(span: str, around: str) -> No
     assert around.replace("{}", "x") == re.sub(f"[{''.join(stand_ins(found.text))}]", "x", found.text)
 
 
+def test_an_ampersand_between_words_is_found() -> None:
+    assert protect("Brot & Butter").spans == ["&"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "a & b",
         "AT&T",
         "C# und F#",
         "so~ (wie hier)",
