@@ -380,7 +380,7 @@ def test_a_stream_whose_time_is_over_says_so_and_leaves_no_error_behind(
     search.answer = lambda sentence: search.gate.clear() or backwards(sentence)  # type: ignore[func-returns-value]
     found = events(served, q="Abc.\n" + "Def ghi jkl mno. " * 5, source="de", target="en", timeout_ms=2000)
     search.gate.set()
-    assert found[-1] == ("error", {"error": "No answer within 2 s"})
+    assert found[-1] == ("error", {"error": "No answer within 2 s", "status": 504})
     assert "Exception in ASGI application" not in caplog.text
 
 
