@@ -48,6 +48,11 @@ class Server(uvicorn.Server):
     def _count_refused(self, status: int) -> None:
         self._app.state.service.metrics.requests.labels(UNKNOWN_ROUTE, "", status).inc()
 
+    @property
+    def is_decoding(self) -> bool:
+        """Whether a step is under way."""
+        return bool(self._app.state.service.engine.stalled_seconds())
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal leaves at once."""
         del sig, frame
@@ -87,6 +92,8 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(settings: Settings) -> None:
     """Serve until a signal comes; returns when all that was accepted is answered, or drain_seconds have passed.
 
+    Where a step hangs, the process ends here, with status 1.
+
     SettingsError when there is no folder of bundles, which is mistyped, and never ready helps nobody; or when the port
     is not to be had.
     """
@@ -104,3 +111,6 @@ def serve(settings: Settings) -> None:
         server = Server(settings)
         logger.info("running on http://%s:%d", host, listening.getsockname()[1])
         server.run([listening])
+    if server.is_decoding:  # the end of the interpreter would take from the step what it works with, or wait for it
+        logger.error("leaving in the middle of a step")
+        os._exit(1)
