@@ -39,6 +39,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             http=partial(BoundedProtocol, bounds, self._count_refused),  # type: ignore[arg-type]  # as good as the class that it makes
+            ws="none",  # or an upgrade would leave the limits of requests behind, where a library for it is installed
             forwarded_allow_ips=settings.trusted_proxies,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=5,
