@@ -176,7 +176,7 @@ class Observe:
         metrics.request_seconds.labels(route, status).observe(seconds)
         if isinstance(error, Overloaded):
             metrics.overloaded_requests.inc()
-        scope["state"]["status"] = status
+        scope["state"].update(route=route, status=status)
         method = scope["method"]
         fields = {"method": method, "route": route, "task": task, "status": status, "seconds": round(seconds, 6)}
         access.log(level, "%s %s %s %s %.1f ms", method, route, task or "-", status, 1000 * seconds, extra=fields)
