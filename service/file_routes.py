@@ -16,6 +16,7 @@ from service.blocks import split_html
 from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
 from service.codes import with_codes_of
+from service.deadline import Deadline
 from service.detection import MAX_CHARACTERS
 from service.errors import InvalidRequest, NotFound, Overloaded, describe_invalid_fields
 from service.files import open_file, translate_file
@@ -88,15 +89,16 @@ async def _translate_and_keep(
         raise InvalidRequest(f"Invalid file: its text exceeds the limit of {state.settings.file_char_limit} characters")
 
     async def work() -> bytes:
-        async with state.file_turns:
-            return await _translate_file(request, translator, content, suffix, fields)
+        deadline = Deadline(state.settings.timeout_seconds)
+        async with deadline.held(), state.file_turns:
+            return await _translate_file(request, translator, content, suffix, fields, deadline)
 
     translated = await unless_client_leaves(request, work())
     return await aside(len(translated), lambda: state.downloads.add(translated, name.stem, suffix))
 
 
 async def _translate_file(
-    request: Request, translator: Translator, content: bytes, suffix: str, fields: FileRequest
+    request: Request, translator: Translator, content: bytes, suffix: str, fields: FileRequest, deadline: Deadline
 ) -> bytes:
     state = await get_state(request)
     is_known = fields.source != AUTO
@@ -117,7 +119,7 @@ async def _translate_file(
             opened = await open_file(content, suffix, job._replace(source=fields.source))
 
     async def translate(texts: list[str], text_format: Format) -> list[str]:
-        return await _translate(request, translator, texts, text_format, fields)
+        return await _translate(request, translator, texts, text_format, fields, deadline)
 
     return await translate_file(opened, translate)
 
@@ -146,7 +148,12 @@ async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:
 
 
 async def _translate(
-    request: Request, translator: Translator, texts: list[str], text_format: Format, fields: FileRequest
+    request: Request,
+    translator: Translator,
+    texts: list[str],
+    text_format: Format,
+    fields: FileRequest,
+    deadline: Deadline,
 ) -> list[str]:
     state = await get_state(request)
     characters, limit = sum(map(len, texts)), state.settings.file_char_limit
@@ -159,8 +166,12 @@ async def _translate(
     if not route:
         raise InvalidRequest(f"Translation from {fields.source} to {fields.target} is not supported")
     request.state.task = whole(route)
-    timeout_seconds, client = state.settings.timeout_seconds, request.state.client
-    options = Options(text_format=text_format, timeout_seconds=timeout_seconds, client=client)
+    options = Options(
+        timeout_seconds=deadline.seconds,
+        waited_seconds=deadline.waited_seconds,
+        client=request.state.client,
+        text_format=text_format,
+    )
     answers = await translator.run_along(route, texts, options)
     translations = [answer.texts[0] for answer in answers]
     is_traditional = fields.target == TRADITIONAL

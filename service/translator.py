@@ -2,9 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -14,8 +13,9 @@ from model.hypothesis import Hypothesis
 from service.admission import Visit
 from service.carried import Carried
 from service.catalogue import Catalogue
+from service.deadline import Deadline
 from service.engine import Engine
-from service.errors import DeadlineExceeded, InvalidRequest, NotReady
+from service.errors import InvalidRequest, NotReady
 from service.gather import gather
 from service.glossary import Glossary, Vocabulary
 from service.logs import text_log
@@ -42,6 +42,8 @@ class Options(NamedTuple):
     n_best: int = 1
     attention: bool = False
     timeout_seconds: float | None = None
+    waited_seconds: float = 0.0
+    """How much of that is over already."""
     client: str = ""
     """Who asks."""
     text_format: TextFormat = "text"
@@ -109,7 +111,7 @@ class Translator:
         self, visit: Visit, route: Sequence[Task], texts: Sequence[str], options: Options
     ) -> list[Answer]:
         self.engine.refuse_early(visit)
-        async with _Deadline(options.timeout_seconds).held():
+        async with Deadline(options.timeout_seconds, options.waited_seconds).held():
             if len(route) == 1 or options.text_format != "text":
                 return await self._run_all(visit, route, texts, options)
             # What one of them wrapped, the next could not tell from lines.
@@ -167,7 +169,7 @@ class Translator:
         following: Futures = []
         hypotheses: list[list[Hypothesis]] = []
         # Not around what is yielded: whoever goes on after that may be another task, which a timeout would not know.
-        deadline = _Deadline(options.timeout_seconds)
+        deadline = Deadline(options.timeout_seconds, options.waited_seconds)
         try:
             async with deadline.held():
                 run = await self._open(task, [text], options)
@@ -251,30 +253,13 @@ async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
         raise failures.exceptions[0] from None
 
 
-class _Deadline:
-    """So many seconds from now, or never."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
-        self._at = None if seconds is None else asyncio.get_running_loop().time() + seconds
-
-    @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """Give up what is awaited in the block when the time is over, with DeadlineExceeded."""
-        try:
-            async with asyncio.timeout_at(self._at):
-                yield
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"No answer within {self.seconds:g} s") from error
-
-
 async def aside(characters: int, work: Callable[[], Result]) -> Result:
     """Do work on so many characters without holding up the event loop; for a few, a thread would cost more."""
     return work() if characters <= INLINE_CHARACTERS else await asyncio.to_thread(work)
 
 
 def _visit(options: Options) -> Visit:
-    patience = math.inf if options.timeout_seconds is None else options.timeout_seconds
+    patience = math.inf if options.timeout_seconds is None else options.timeout_seconds - options.waited_seconds
     return Visit(options.client, patience)
 
 

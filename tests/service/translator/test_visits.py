@@ -34,6 +34,11 @@ def visits(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> list[Visi
     return visits
 
 
+def test_who_has_waited_already_has_so_much_less_patience(translator: Translator, visits: list[Visit]) -> None:
+    run(translator, TRANSLATE, ["Abc"], timeout_seconds=60.0, waited_seconds=20.0)
+    assert [visit.patience_seconds for visit in visits] == [40.0]
+
+
 def test_what_is_decoded_again_is_of_the_same_visit(
     translator: Translator, search: GatedSearch, visits: list[Visit]
 ) -> None:
