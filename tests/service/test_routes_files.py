@@ -106,8 +106,8 @@ def test_a_page_is_handed_out_as_a_file_and_never_as_a_page_of_the_service(serve
     [
         ("a.pdf", b"x", {}, f".pdf is not supported; {', '.join(SUPPORTED)} are"),
         ("a", b"x", {}, f"A file without a suffix is not supported; {', '.join(SUPPORTED)} are"),
-        ("a.txt", b"Abc", {"target": "xx"}, "xx is not supported"),
-        ("a.txt", b"Abc", {"source": "xx"}, "xx is not supported"),
+        ("a.txt", b"Abc", {"target": "xx"}, "xx is not supported, only de, en, fr"),
+        ("a.txt", b"Abc", {"source": "xx"}, "xx is not supported, only de, en, fr"),
         ("a.docx", b"no zip", {}, None),
         ("a.txt", b"\xff\xfe\x00", {}, None),
         ("../../etc/passwd", b"x", {}, None),
