@@ -157,8 +157,12 @@ async def _translate(
         return await _in_script(texts, text_format, script) if script else texts
     route = route_between(fields.source, fields.target, translator.catalogue)
     request.state.task = whole(route)
-    timeout_seconds, client = state.settings.timeout_seconds, request.state.client
-    options = Options(text_format=text_format, timeout_seconds=timeout_seconds, client=client)
+    options = Options(
+        text_format=text_format,
+        timeout_seconds=state.settings.timeout_seconds,
+        client=request.state.client,
+        glossary=fields.glossary,
+    )
     answers = await translator.run_along(route, texts, options)
     translations = [answer.texts[0] for answer in answers]
     is_traditional = fields.target == TRADITIONAL

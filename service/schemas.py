@@ -143,6 +143,15 @@ def _is_one_line(term: str) -> str:
 AUTO = "auto"
 """As a source: the language is to be found out."""
 Term = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_is_one_line)]
+Terms = Annotated[
+    dict[Term, Term],
+    BeforeValidator(_is_glossary),
+    Field(
+        max_length=MAX_TERMS,
+        description="Terms of the source, each with what its translation has to be; in a form as JSON",
+        examples=[{}],
+    ),
+]
 
 
 class TranslateRequest(TextRequest):
@@ -150,9 +159,7 @@ class TranslateRequest(TextRequest):
 
     source: LanguageCode = Field(description="A code of /languages, or `auto`")
     target: LanguageCode
-    glossary: Annotated[dict[Term, Term], BeforeValidator(_is_glossary), Field(max_length=MAX_TERMS)] = Field(
-        {}, description="Terms of the source, each with what its translation has to be", examples=[{}]
-    )
+    glossary: Terms = {}
     stream: bool = Field(False, description="Answer with an event for each sentence, and one with the answer")
 
 
@@ -161,6 +168,7 @@ class FileRequest(AnyRequest):
 
     source: LanguageCode = Field(description="A code of /languages, or `auto`")
     target: LanguageCode
+    glossary: Terms = {}
 
 
 class FileResponse(BaseModel):

@@ -10,6 +10,7 @@ import pytest
 
 from service.file_routes import MAX_FILES
 from service.files import SUPPORTED
+from tests.service.documents import docx
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch
 from tests.service.live import Live, assert_counted, assert_error, local_settings, running, serve_fakes
 
@@ -85,6 +86,28 @@ def test_the_language_of_a_page_is_that_of_its_text_and_not_of_its_scripts(serve
 
 def test_a_file_goes_through_english_where_no_network_translates_directly(served: Live) -> None:
     assert translated(served, "a.txt", b"Abc.", target="fr").text == "Abc."
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.md", b"# Vertrag\n\nDas gilt.\n"),
+        ("a.docx", docx("<w:p><w:r><w:t>Vertrag</w:t></w:r></w:p><w:p><w:r><w:t>Das gilt.</w:t></w:r></w:p>")),
+    ],
+)
+def test_a_term_of_the_glossary_is_forced_into_the_sentences_of_a_file_that_have_it(
+    name: str, content: bytes, served: Live, search: GatedSearch
+) -> None:
+    assert translated(served, name, content, glossary='{"vertrag": "agreement"}').status_code == 200
+    forced = [["".join(map(chr, pieces)) for pieces in sentence.phrases] for sentence in search.sentences]
+    assert forced == [["Agreement"], []]
+
+
+@pytest.mark.parametrize("glossary", ["{", '{"Vertrag": 1}', '{"Vertrag": ""}'])
+def test_a_glossary_that_is_none_is_refused_with_a_reason(glossary: str, served: Live) -> None:
+    answer = send(served, "a.txt", b"Abc.", glossary=glossary)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("Invalid request: glossary parameter")
 
 
 def test_a_file_is_counted_with_the_task_that_was_asked_for(served: Live) -> None:
