@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable
 from typing import TypeVar
 
+from model.config import Task
+from service.catalogue import Catalogue
 from service.chinese import TRADITIONAL
 from service.errors import InvalidRequest
 from service.schemas import AUTO, FileRequest, TranslateRequest
@@ -34,12 +36,27 @@ def with_codes_of(codes: Collection[str], body: Directed) -> Directed:
 def code_for(written: str, codes: Collection[str]) -> str:
     """Return which of the codes a client means: the same, its alias, or that without a territory or script.
 
-    InvalidRequest when it is none of them.
+    InvalidRequest when it is none of them, and says which they are.
     """
     known = {code.lower(): code for code in codes}
     code = written.lower().replace("_", "-")
     while code not in known:
         code = _ALIASES.get(code) or code.rpartition("-")[0]
         if not code:
-            raise InvalidRequest(f"{written} is not supported")
+            raise InvalidRequest(f"{written} is not supported{but(codes)}")
     return known[code]
+
+
+def route_between(source: str, target: str, catalogue: Catalogue) -> list[Task]:
+    """Return the translations that lead from one language to another; InvalidRequest says where others lead from it."""
+    route = catalogue.route(source, target)
+    if not route:
+        targets = all_codes(task.target for task in catalogue.serving if task.kind == "translate")
+        reached = [code for code in targets if code != source and catalogue.reaches(source, code)]
+        raise InvalidRequest(f"Translation from {source} to {target} is not supported{but(reached, 'to ')}")
+    return route
+
+
+def but(codes: Collection[str], direction: str = "") -> str:
+    """Return the end of a sentence that says that another code is not supported: which are."""
+    return f", only {direction}{', '.join(sorted(codes))}" if codes else ""

@@ -10,6 +10,8 @@ from starlette.requests import ClientDisconnect
 
 from service.logs import request_id
 
+SHOWN = 40
+"""Characters of a term in a message."""
 CLIENT_CLOSED_REQUEST = 499  # nginx's code for a client that left before the answer began
 
 
@@ -108,14 +110,16 @@ def describe_invalid_fields(error: ValidationError) -> str:
     As pydantic's messages have a subject of their own ("Input should be a valid integer"), the field replaces it.
     """
     first = error.errors()[0]
-    # A union names its branch behind the field; only the field means something to a client.
-    field = str(first["loc"][0])
+    field, *within = map(str, first["loc"])
     if first["type"] == "missing":
         return f"Invalid request: missing {field} parameter"
     if first["type"] == "format":
         return str(first["msg"])
     said = re.sub(r"^(Value error, |Input |String )", "", first["msg"])
-    return f"Invalid request: {field} parameter {said[0].lower()}{said[1:]}"
+    whose = f"{field} parameter"
+    if field == "glossary" and within:  # others name there the branch of a union, which means nothing to a client
+        whose += f": the {'term' if within[1:] else 'translation of'} {within[0][:SHOWN]!r}"
+    return f"Invalid request: {whose} {said[0].lower()}{said[1:]}"
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from service.blocks import split_html
 from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
-from service.codes import with_codes_of
+from service.codes import route_between, with_codes_of
 from service.deadline import Deadline
 from service.detection import MAX_CHARACTERS
 from service.errors import InvalidRequest, NotFound, Overloaded, describe_invalid_fields
@@ -162,15 +162,14 @@ async def _translate(
     if served_as(fields.source) == served_as(fields.target):
         script = script_to_write("".join(texts), fields.source, fields.target)
         return await _in_script(texts, text_format, script) if script else texts
-    route = translator.catalogue.route(fields.source, fields.target)
-    if not route:
-        raise InvalidRequest(f"Translation from {fields.source} to {fields.target} is not supported")
+    route = route_between(fields.source, fields.target, translator.catalogue)
     request.state.task = whole(route)
     options = Options(
         timeout_seconds=deadline.seconds,
         waited_seconds=deadline.waited_seconds,
         client=request.state.client,
         text_format=text_format,
+        glossary=fields.glossary,
     )
     answers = await translator.run_along(route, texts, options)
     translations = [answer.texts[0] for answer in answers]

@@ -35,10 +35,11 @@ async def _fields(request: Request) -> dict[str, Any]:
         return _json_object(await request.body())
     if content_type == "multipart/form-data":
         return await _multipart(request)
-    if content_type == "application/x-www-form-urlencoded":
-        return _urlencoded(await request.body())
-    await request.body()  # or a stream that is under way would stumble over the rest, where that is too large
-    return {}
+    # Read in any case, or a stream that is under way would stumble over the rest, where that is too large.
+    body = await request.body()
+    if body.lstrip().startswith(b"{"):  # curl -d says that it is a form
+        raise InvalidRequest("Invalid request: the body looks like JSON, which needs Content-Type: application/json")
+    return _urlencoded(body) if content_type == "application/x-www-form-urlencoded" else {}
 
 
 async def _multipart(request: Request) -> dict[str, Any]:

@@ -3,7 +3,17 @@
 import json
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from model.config import MAX_BEAM_SIZE
@@ -108,12 +118,20 @@ DECODING_FIELDS = (
 """Fields of a request that replace the bundle's own DecodingConfig."""
 
 
+MAX_TERMS = 1000
+
+
 def _is_glossary(glossary: object) -> object:
     # A form has but text for it.
     try:
-        return json.loads(glossary) if isinstance(glossary, str) else glossary
+        terms = json.loads(glossary) if isinstance(glossary, str) else glossary
     except (ValueError, RecursionError):
-        raise ValueError("should be a JSON object of terms and their translations") from None
+        terms = None
+    if not isinstance(terms, dict):
+        raise ValueError("should be a JSON object of terms and their translations")
+    if len(terms) > MAX_TERMS:  # before pydantic describes what is wrong with each
+        raise ValueError(f"has {len(terms)} terms, more than {MAX_TERMS}")
+    return terms
 
 
 def _is_one_line(term: str) -> str:
@@ -125,6 +143,15 @@ def _is_one_line(term: str) -> str:
 AUTO = "auto"
 """As a source: the language is to be found out."""
 Term = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_is_one_line)]
+Terms = Annotated[
+    dict[Term, Term],
+    BeforeValidator(_is_glossary),
+    Field(
+        max_length=MAX_TERMS,
+        description="Terms of the source, each with what its translation has to be; in a form as JSON",
+        examples=[{}],
+    ),
+]
 
 
 class TranslateRequest(TextRequest):
@@ -132,9 +159,7 @@ class TranslateRequest(TextRequest):
 
     source: LanguageCode = Field(description="A code of /languages, or `auto`")
     target: LanguageCode
-    glossary: Annotated[dict[Term, Term], BeforeValidator(_is_glossary), Field(max_length=1000)] = Field(
-        {}, description="Terms of the source, each with what its translation has to be", examples=[{}]
-    )
+    glossary: Terms = {}
     stream: bool = Field(False, description="Answer with an event for each sentence, and one with the answer")
 
 
@@ -143,6 +168,7 @@ class FileRequest(AnyRequest):
 
     source: LanguageCode = Field(description="A code of /languages, or `auto`")
     target: LanguageCode
+    glossary: Terms = {}
 
 
 class FileResponse(BaseModel):
@@ -157,14 +183,24 @@ class DetectRequest(TextsRequest):
 
 WORDS_OF_LENGTH = {"short": 6, "medium": 10, "long": 18}
 """Words of a headline of each length."""
-Words = Annotated[int, Field(ge=1, le=150)]
+MAX_WORDS = 150
+Words = Annotated[int, Field(ge=1, le=MAX_WORDS)]
+
+
+def _is_length(length: object, validate: ValidatorFunctionWrapHandler) -> object:
+    # A union would tell of one of its branches.
+    try:
+        return validate(length)
+    except ValidationError:
+        named = ", ".join(WORDS_OF_LENGTH)
+        raise ValueError(f"should be {named}, or a number of words from 1 to {MAX_WORDS}") from None
 
 
 class SummarizeRequest(TextRequest):
     """Body of POST /summarize."""
 
     source: LanguageCode = "en"
-    length: Literal["short", "medium", "long"] | Words | None = Field(
+    length: Annotated[Literal["short", "medium", "long"] | Words | None, WrapValidator(_is_length)] = Field(
         None, description="About how many words each line has: `short`, `medium`, `long` or a number"
     )
     sentences: int = Field(1, ge=1, le=50, description="So many parts of the text have a line each, if it has them")

@@ -15,7 +15,7 @@ from service.access import read_admitted
 from service.answers import Plan, Translated, shaped_as, summarize_response, translate_response
 from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
-from service.codes import code_for, with_codes_of
+from service.codes import code_for, route_between, with_codes_of
 from service.errors import InvalidRequest, ServiceError
 from service.keys import KeyScope
 from service.requests import unless_client_leaves
@@ -128,9 +128,7 @@ def _read(text: str, body: TranslateRequest, state: ServiceState, translator: Tr
         return Plan(detection, (), script_to_write(text, source, body.target))
     if detection is None and state.detector.is_clearly(body.target, text, said_to_be=source):
         return Plan(None, ())
-    route = translator.catalogue.route(source, body.target)
-    if not route:
-        raise InvalidRequest(f"Translation from {source} to {body.target} is not supported")
+    route = route_between(source, body.target, translator.catalogue)
     return Plan(detection, tuple(route), TRADITIONAL if body.target == TRADITIONAL else None)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,6 +13,7 @@ from model.hypothesis import Hypothesis
 from service.admission import Visit
 from service.carried import Carried
 from service.catalogue import Catalogue
+from service.codes import but
 from service.deadline import Deadline
 from service.engine import Engine
 from service.errors import InvalidRequest, NotReady
@@ -195,7 +196,7 @@ class Translator:
     async def _open(self, task: Task, texts: Sequence[str], options: Options) -> Run:
         bundle = self.catalogue.serving.get(task)
         if bundle is None:
-            raise InvalidRequest(_not_supported(task))
+            raise InvalidRequest(_not_supported(task, self.catalogue.serving))
         config = _configured(bundle.manifest.decoding, options)
         glossary = self._glossaries.get(task)
 
@@ -282,7 +283,9 @@ def _with_its_owner(name: str, value: float, options: Options) -> str:
     return f"{name} {value}" if name in options.decoding else f"{name} {value} (the bundle's default)"
 
 
-def _not_supported(task: Task) -> str:
+def _not_supported(task: Task, served: Iterable[Task]) -> str:
+    alike = [other for other in served if other.kind == task.kind]
     if task.kind == "summarize":
-        return f"Summarization of {task.source} is not supported"
-    return f"Translation from {task.source} to {task.target} is not supported"
+        return f"Summarization of {task.source} is not supported{but([other.source for other in alike], 'of ')}"
+    targets = [other.target for other in alike if other.source == task.source]
+    return f"Translation from {task.source} to {task.target} is not supported{but(targets, 'to ')}"

@@ -1,6 +1,8 @@
 import pytest
 
-from service.codes import all_codes, code_for, with_codes_of
+from model.config import Task
+from service.catalogue import Catalogue
+from service.codes import all_codes, code_for, route_between, with_codes_of
 from service.errors import InvalidRequest
 from service.schemas import FileRequest, TranslateRequest
 
@@ -27,9 +29,30 @@ def test_a_client_s_code_stands_for_one_that_is_served(written: str, codes: list
 
 
 @pytest.mark.parametrize("written", ["pt", "deu", "d", "", "-", "-de", "zh-", "auto", "pb", "zt-de", "_" * 16])
-def test_what_stands_for_none_is_named(written: str) -> None:
-    with pytest.raises(InvalidRequest, match=f"^{written} is not supported$"):
-        code_for(written, ["de", "pt-br", "zh-hant"] if written == "pt" else ["de"])
+def test_what_stands_for_none_is_named_and_what_there_is(written: str) -> None:
+    codes = ["zh-hant", "pt-br", "de"] if written == "pt" else ["de"]
+    with pytest.raises(InvalidRequest, match=f"^{written} is not supported, only {', '.join(sorted(codes))}$"):
+        code_for(written, codes)
+
+
+def test_where_nothing_is_supported_no_more_is_said() -> None:
+    with pytest.raises(InvalidRequest, match=r"^de is not supported$"):
+        code_for("de", [])
+
+
+def test_a_pair_without_a_way_is_refused_with_the_ways_that_there_are() -> None:
+    tasks = [Task.parse(task) for task in ("translate:de:en", "translate:en:zh", "translate:fr:de", "summarize:fr")]
+    catalogue = Catalogue([], dict.fromkeys(tasks))  # type: ignore[arg-type]
+    assert route_between("de", "zh-Hant", catalogue) == tasks[:2]
+    for source, target, only in [
+        ("de", "fr", ", only to en, zh, zh-Hant"),
+        ("en", "de", ", only to zh, zh-Hant"),
+        ("fr", "en", ", only to de"),
+        ("zh", "en", ", only to zh-Hant"),
+        ("es", "en", ""),
+    ]:
+        with pytest.raises(InvalidRequest, match=f"^Translation from {source} to {target} is not supported{only}$"):
+            route_between(source, target, catalogue)
 
 
 @pytest.mark.parametrize(
@@ -45,5 +68,5 @@ def test_auto_is_no_code_and_stays_as_a_source(model: type[TranslateRequest] | t
     fields = {"q": "x", "source": "Auto", "target": "zh-TW"}
     request = with_codes_of(STARTERS, model.model_validate(fields))
     assert (request.source, request.target) == ("auto", "zh-Hant")
-    with pytest.raises(InvalidRequest, match=r"^auto is not supported$"):
+    with pytest.raises(InvalidRequest, match=r"^auto is not supported, only de, en, fr, zh, zh-Hant$"):
         with_codes_of(STARTERS, model.model_validate(fields | {"target": "auto"}))

@@ -79,7 +79,14 @@ def test_the_body_outranks_the_query_string(body: bytes, content_type: str) -> N
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/xml", ";", "json"])
 def test_a_body_of_unknown_form_has_no_fields(content_type: str | None) -> None:
-    assert fields_of(b'{"q": "a"}', content_type) == {}
+    assert fields_of(b'"q": "a"', content_type) == {}
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", FORM])
+@pytest.mark.parametrize("body", [b'{"q": "a"}', b'\n {"q": "' + b"&amp; %FF" * 200 + b'"}'])
+def test_json_that_is_sent_as_something_else_is_told_what_it_needs(body: bytes, content_type: str | None) -> None:
+    with pytest.raises(InvalidRequest, match=r"looks like JSON, which needs Content-Type: application/json$"):
+        fields_of(body, content_type)
 
 
 def test_empty_values_of_a_form_are_kept() -> None:

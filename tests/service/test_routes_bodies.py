@@ -9,6 +9,7 @@ import pytest
 
 from tests.service.live import FORM, JSON, MULTIPART, TEXT, VALID, Live, assert_error
 
+JSON_AS_SOMETHING_ELSE = "Invalid request: the body looks like JSON, which needs Content-Type: application/json"
 ONE_PART = b'--x\r\nContent-Disposition: form-data; name="q"\r\n\r\nApfel\r\n--x--\r\n'
 
 
@@ -28,8 +29,9 @@ ONE_PART = b'--x\r\nContent-Disposition: form-data; name="q"\r\n\r\nApfel\r\n--x
         (b"nonsense", MULTIPART, None),
         (b"", "multipart/form-data", None),
         (ONE_PART, MULTIPART + "; charset=undefined", "Invalid form: its text cannot be decoded"),
-        (json.dumps(VALID).encode(), "text/plain", "Invalid request: missing q parameter"),
-        (json.dumps(VALID).encode(), FORM, "Invalid request: missing q parameter"),
+        (json.dumps(VALID).encode(), "text/plain", JSON_AS_SOMETHING_ELSE),
+        (json.dumps(VALID).encode(), FORM, JSON_AS_SOMETHING_ELSE),
+        (b"q", "text/plain", "Invalid request: missing q parameter"),
     ],
 )
 @pytest.mark.parametrize("route", ["/translate", "/summarize"])

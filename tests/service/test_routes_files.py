@@ -15,6 +15,7 @@ from service.errors import Overloaded
 from service.file_routes import MAX_FILES
 from service.files import SUPPORTED
 from service.translator import Options, Translator
+from tests.service.documents import docx
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch
 from tests.service.live import Live, assert_counted, assert_error, local_settings, running, serve_fakes
 
@@ -92,6 +93,28 @@ def test_a_file_goes_through_english_where_no_network_translates_directly(served
     assert translated(served, "a.txt", b"Abc.", target="fr").text == "Abc."
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.md", b"# Vertrag\n\nDas gilt.\n"),
+        ("a.docx", docx("<w:p><w:r><w:t>Vertrag</w:t></w:r></w:p><w:p><w:r><w:t>Das gilt.</w:t></w:r></w:p>")),
+    ],
+)
+def test_a_term_of_the_glossary_is_forced_into_the_sentences_of_a_file_that_have_it(
+    name: str, content: bytes, served: Live, search: GatedSearch
+) -> None:
+    assert translated(served, name, content, glossary='{"vertrag": "agreement"}').status_code == 200
+    forced = [["".join(map(chr, pieces)) for pieces in sentence.phrases] for sentence in search.sentences]
+    assert forced == [["Agreement"], []]
+
+
+@pytest.mark.parametrize("glossary", ["{", '{"Vertrag": 1}', '{"Vertrag": ""}'])
+def test_a_glossary_that_is_none_is_refused_with_a_reason(glossary: str, served: Live) -> None:
+    answer = send(served, "a.txt", b"Abc.", glossary=glossary)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("Invalid request: glossary parameter")
+
+
 def test_a_file_is_counted_with_the_task_that_was_asked_for(served: Live) -> None:
     send(served, "a.txt", b"Abc.")
     assert_counted(served, ("/translate_file", "translate:de:en", 200))
@@ -111,8 +134,8 @@ def test_a_page_is_handed_out_as_a_file_and_never_as_a_page_of_the_service(serve
     [
         ("a.pdf", b"x", {}, f".pdf is not supported; {', '.join(SUPPORTED)} are"),
         ("a", b"x", {}, f"A file without a suffix is not supported; {', '.join(SUPPORTED)} are"),
-        ("a.txt", b"Abc", {"target": "xx"}, "xx is not supported"),
-        ("a.txt", b"Abc", {"source": "xx"}, "xx is not supported"),
+        ("a.txt", b"Abc", {"target": "xx"}, "xx is not supported, only de, en, fr"),
+        ("a.txt", b"Abc", {"source": "xx"}, "xx is not supported, only de, en, fr"),
         ("a.docx", b"no zip", {}, None),
         ("a.txt", b"\xff\xfe\x00", {}, None),
         ("../../etc/passwd", b"x", {}, None),

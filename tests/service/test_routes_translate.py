@@ -111,9 +111,9 @@ def test_a_text_that_is_in_the_target_language_is_its_own_translation(code: str,
 # What is refused
 
 TRANSLATE_ERRORS = {
-    "unknown source": (VALID | {"source": "zz"}, "zz is not supported"),
-    "unknown target": (VALID | {"target": "zz"}, "zz is not supported"),
-    "both unknown": (VALID | {"source": "zz", "target": "zz"}, "zz is not supported"),
+    "unknown source": (VALID | {"source": "zz"}, "zz is not supported, only de, en"),
+    "unknown target": (VALID | {"target": "zz"}, "zz is not supported, only de, en"),
+    "both unknown": (VALID | {"source": "zz", "target": "zz"}, "zz is not supported, only de, en"),
     "a direction that was not trained": (
         VALID | {"source": "en", "target": "de"},
         "Translation from en to de is not supported",

@@ -137,15 +137,31 @@ def test_a_term_with_a_line_break_is_refused_as_no_sentence_has_any(glossary: ob
         TranslateRequest.model_validate(VALID | {"glossary": glossary})
 
 
+def test_what_is_too_long_is_said_in_characters() -> None:
+    with pytest.raises(ValidationError) as refused:
+        TranslateRequest.model_validate(VALID | {"source": "d" * 17})
+    message = "Invalid request: source parameter should have at most 16 characters"
+    assert describe_invalid_fields(refused.value) == message
+
+
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("glossary", "message"),
     [
-        ({"source": "d" * 17}, "Invalid request: source parameter should have at most 16 characters"),
-        ({"glossary": {"a" * 201: "b"}}, "Invalid request: glossary parameter should have at most 200 characters"),
-        ({"glossary": {"": "b"}}, "Invalid request: glossary parameter should have at least 1 character"),
+        ({"Katze": "cat", "Hund": ""}, ": the translation of 'Hund' should have at least 1 character"),
+        ({"": "dog"}, ": the term '' should have at least 1 character"),
+        ({"Hund": 5}, ": the translation of 'Hund' should be a valid string"),
+        ({"Hund": ["dog"]}, ": the translation of 'Hund' should be a valid string"),
+        ({"Hund": "d" * 201}, ": the translation of 'Hund' should have at most 200 characters"),
+        ({"ä" * 201: "dog"}, f": the term '{'ä' * 40}' should have at most 200 characters"),
+        ({"Hund": "a\nb"}, ": the translation of 'Hund' holds a line break, which no sentence has"),
+        ({"a\nb": "dog"}, r": the term 'a\nb' holds a line break, which no sentence has"),
+        ("{", " should be a JSON object of terms and their translations"),
+        ("[]", " should be a JSON object of terms and their translations"),
+        ({str(term): term for term in range(1001)}, " has 1001 terms, more than 1000"),
     ],
 )
-def test_what_is_too_long_or_short_is_said_in_characters(fields: dict[str, object], message: str) -> None:
+def test_what_is_wrong_in_a_glossary_is_said_of_its_term(glossary: object, message: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        TranslateRequest.model_validate(VALID | fields)
-    assert describe_invalid_fields(refused.value) == message
+        TranslateRequest.model_validate(VALID | {"glossary": glossary})
+    assert describe_invalid_fields(refused.value) == f"Invalid request: glossary parameter{message}"
+    assert refused.value.error_count() == 1

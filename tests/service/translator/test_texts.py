@@ -156,8 +156,9 @@ def test_an_answer_tells_the_parts_of_its_text_and_the_best_of_each(
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("translate:en:de", "Translation from en to de is not supported"),
-        ("summarize:de", "Summarization of de is not supported"),
+        ("translate:en:de", "Translation from en to de is not supported, only to zh$"),
+        ("translate:de:fr", "Translation from de to fr is not supported, only to en$"),
+        ("summarize:de", "Summarization of de is not supported, only of en$"),
     ],
 )
 @pytest.mark.parametrize("texts", [["Abc."], []])
