@@ -64,6 +64,8 @@ class Worker:
         """The cheapest admission of late, which is what it costs to stop for one at all, and when the last was."""
         self.load = Load(0, 0, 0)
         """What is being decoded."""
+        self.answered = 0
+        """How many sentences have been decoded to their end."""
 
     def limits(self, limits: Load) -> Load:
         """Return the limits, or less of them for a while after a failure."""
@@ -147,6 +149,7 @@ class Worker:
             job, admitted_at = jobs.pop(ticket)
             self._metrics.decode_seconds.observe(now - admitted_at)
             self._answer(job, hypotheses)
+        self.answered += len(done)
 
     def _answer(self, job: Job, hypotheses: list[Hypothesis]) -> None:
         name = job.bundle.manifest.name
