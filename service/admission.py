@@ -43,12 +43,19 @@ class Visit:
     """Whose requests are to be treated as one when there is not enough for all."""
     patience_seconds: float = math.inf
     """After which nobody waits for it any more."""
-    share: float = 1.0
-    """Of the request's sentences, how many will have been submitted when the next are; more than 0."""
+    characters: float = 0.0
+    """Of all its texts, those that are translated twice, through another language, counted twice; 0: not known."""
+    read: float = 0.0
+    """Of which so many are in what was submitted, and in what is submitted next."""
     pieces: int = 0
     """Submitted so far."""
     turn: float = 0.0
     """The earliest that its next sentence may have."""
+
+    @property
+    def share(self) -> float:
+        """Of the request's sentences, how many will have been submitted when the next are; more than 0."""
+        return min(1.0, max(1.0, self.read) / max(1.0, self.characters))
 
     def to_come(self, pieces: int) -> int:
         """Return about how many pieces come later, if so many are submitted now."""
