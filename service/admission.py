@@ -1,8 +1,8 @@
 """Who may join the sentences that are being decoded, and when: the policies, apart from any thread or network.
 
-Sentences wait in the order of their turns. A sentence's turn is when it came; each further sentence of one request has
-its turn ``pace`` later than the one before, so that documents take turns. A turn never changes, and later requests have
-later ones: nobody starves.
+The sentences of a client, which ``service.waiting`` weighs against other clients', wait in the order of their turns. A
+sentence's turn is when it came; each further sentence of one request has its turn ``pace`` later than the one before,
+so that documents take turns. A turn never changes, and later requests have later ones: nobody starves.
 
 They wait in two lanes. The first ``foreground_pieces`` of each request are in the foreground; the rest of a document is
 in the background, in a batch of its own, which stands still for most of the time while there is a foreground.
@@ -91,7 +91,7 @@ class Policy(Protocol):
     """Source pieces of a request that are decoded in the foreground."""
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
-        """Return how many of ``waiting``, which stand in order of their turns, may join ``load`` now."""
+        """Return how many of ``waiting``, which stand in the order in which they are next, may join ``load`` now."""
         ...
 
 

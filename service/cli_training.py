@@ -153,7 +153,7 @@ def export(
         StoredIn, typer.Option("--weights", help="What they are stored in; int8 takes half of the space")
     ] = "bfloat16",
     replace: Annotated[bool, typer.Option("--replace", help="Replace the bundle that is there")] = False,
-    recipe: Annotated[Path | None, typer.Option(help="Its recipe, whose tables decoding or card changed since")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Its recipe, with another decoding, card or glossary")] = None,
 ) -> None:
     """Export a checkpoint, or several as an ensemble; refused when scripted they disagree with what was trained."""
     with one_sentence_errors():

@@ -41,7 +41,7 @@ def open_epub(content: bytes, job: FileJob) -> Opened:
         raise archive.encrypted()
     documents = {name: decode_html(archive.read(name), job.source) for name in names}
     contents = [name for name in archive.names if name.endswith(".ncx")]
-    parts = read_parts(archive, contents, job, lambda *_: {f"{_NCX}text": PLAIN})
+    parts = read_parts(archive, contents, job, lambda _: {f"{_NCX}text": PLAIN})
 
     def write(translations: Sequence[str]) -> bytes:
         pages = zip(documents.items(), translations, strict=False)
