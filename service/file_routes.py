@@ -19,7 +19,7 @@ from service.codes import route_between, with_codes_of
 from service.deadline import Deadline
 from service.detection import MAX_CHARACTERS
 from service.errors import InvalidRequest, NotFound, Overloaded, describe_invalid_fields
-from service.files import open_file, translate_file
+from service.files import in_thread, open_file, translate_file
 from service.formats.opened import FileJob, Format, Opened
 from service.keys import KeyScope
 from service.languages import is_spaceless
@@ -110,7 +110,7 @@ async def _translate_file(
     )
     opened = await open_file(content, suffix, job)
     if not is_known:
-        sample = await asyncio.to_thread(_sample, opened)
+        sample = await in_thread(lambda: _sample(opened))
         best = (await aside(len(sample), lambda: state.detect(sample)))[0]
         if not best.confidence:  # it is in no language served
             return content

@@ -18,14 +18,13 @@ from service.detection import Detection, Detector
 from service.downloads import Downloads
 from service.engine import make_engine
 from service.errors import NotReady, ReloadFailed
+from service.files import FILES_AT_ONCE
 from service.metrics import Metrics
 from service.settings import Settings, SettingsError, choose_device
 from service.translator import Translator
 
 logger = logging.getLogger(__name__)
 
-FILES_AT_ONCE = 4
-"""Files that are read, translated and written at once: fewer than the threads that texts need as well."""
 FORGET_SECONDS = 0.1
 """How often it is looked whether a bundle that left answers nobody any more."""
 
