@@ -52,7 +52,7 @@ class Vocabulary(NamedTuple):
     def as_read(self, term: str) -> str:
         """Return a term as the network's sentences have it, in small letters."""
         normalized = for_network(term, self.task.source, lambda text: len(self.tokenizer.encode(text)))
-        return as_typed(normalized.text)
+        return as_typed(normalized.text).strip()
 
     def as_written(self, translation: str) -> list[int]:
         """Return the pieces that a translation is in an output."""

@@ -43,6 +43,10 @@ def test_each_whole_word_of_the_glossary_is_forced_the_longest_first(sentence: s
     assert forced(sentence, {"Vertrag": "deal", "neue Vertrag": "new deal"}) == expected
 
 
+def test_spaces_around_a_term_do_not_count() -> None:
+    assert forced("der Vertrag gilt", {" Vertrag\t": "deal", " ": "x"}) == ["deal"]
+
+
 def test_in_a_language_without_spaces_a_term_may_stand_anywhere() -> None:
     assert forced("我们的合同有效", {"合同": "contract"}, "translate:zh:en") == ["contract"]
 
