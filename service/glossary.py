@@ -10,6 +10,7 @@ from model.config import MAX_BEAM_SIZE, Task
 from model.guidance import Terms, Words
 from model.tokenizer import Tokenizer
 from service.alignment import as_typed, find_pieces
+from service.casing import capitalized
 from service.chinese import simplified
 from service.function_words import FUNCTION_WORDS
 from service.languages import base_of, is_spaceless
@@ -105,7 +106,7 @@ class Glossary:
         for start, end, translation in found:
             places = [i for i, (low, high) in enumerate(read, 1) if low < end and high > start]
             # What begins the sentence may well begin the translation, too.
-            form = _capitalized(translation) if _begins_with(text, start) else translation
+            form = _capitalized(translation, self.vocabulary.task.target) if _begins_with(text, start) else translation
             add_fitting(terms, self.vocabulary.as_written(form), places)
         return terms
 
@@ -131,9 +132,9 @@ def add_fitting(terms: Terms, phrase: Sequence[int], places: Sequence[int]) -> N
         terms.places.append(places)
 
 
-def _capitalized(translation: str) -> str:
+def _capitalized(translation: str, language: str) -> str:
     """Return a translation as it begins a sentence; one that has a capital of its own, as ``iPhone``, as it is."""
-    return translation[0].title() + translation[1:] if translation.islower() else translation
+    return capitalized(translation, base_of(language)) if translation.islower() else translation
 
 
 def _begins_as_sentence(sentence: str) -> bool:
@@ -146,8 +147,8 @@ def _begins_with(sentence: str, start: int) -> bool:
     return _begins_as_sentence(sentence) and not _LETTER.search(sentence, 0, start)
 
 
-def begun_as_sentence(output: str, sentence: str, found: Sequence[Found]) -> str:
-    """Return an output with a capital for the translation that begins it, if its sentence has one.
+def begun_as_sentence(output: str, sentence: str, found: Sequence[Found], language: str) -> str:
+    """Return an output in ``language`` with a capital for the translation that begins it, if its sentence has one.
 
     That for which the capital was foreseen, as its term begins the sentence, has none elsewhere.
     """
@@ -157,8 +158,9 @@ def begun_as_sentence(output: str, sentence: str, found: Sequence[Found]) -> str
     start = first.start()
     forms = sorted((one.translation for one in found), key=len, reverse=True)
     if begun := re.compile(rf"(?:{'|'.join(map(re.escape, forms))})(?!\w)").match(output, start):
-        output = output[:start] + _capitalized(begun[0]) + output[begun.end() :]
-    foreseen, small = _capitalized(found[0].translation), found[0].translation
+        output = output[:start] + _capitalized(begun[0], language) + output[begun.end() :]
+    small = found[0].translation
+    foreseen = _capitalized(small, language)
     if not _begins_with(sentence, found[0].start):
         return output
     return re.sub(

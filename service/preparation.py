@@ -43,7 +43,7 @@ class Sentence(NamedTuple):
         """
         if self.normalized and not output.strip():
             return self.core
-        whole = self.masked.restore(begun_as_sentence(output, self.masked.text, self.found))
+        whole = self.masked.restore(begun_as_sentence(output, self.masked.text, self.found, target))
         return self.normalized.restore(whole, target) if self.normalized else whole
 
 

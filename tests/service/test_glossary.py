@@ -106,18 +106,23 @@ def test_a_translation_that_begins_the_output_has_a_capital_and_the_one_that_was
     output: str, expected: str
 ) -> None:
     found = [Found(0, 5, "hounds"), Found(6, 7, "iPhone")]
-    assert begun_as_sentence(output, "Hunde bellen.", found) == expected
+    assert begun_as_sentence(output, "Hunde bellen.", found, "en") == expected
 
 
 def test_in_a_sentence_that_begins_small_it_stays_as_it_is() -> None:
     found = [Found(0, 1, "hounds")]
-    assert begun_as_sentence("hounds bark", "hunde bellen", found) == "hounds bark"
-    assert begun_as_sentence("hounds bark", "狗叫", found) == "Hounds bark"
+    assert begun_as_sentence("hounds bark", "hunde bellen", found, "en") == "hounds bark"
+    assert begun_as_sentence("hounds bark", "狗叫", found, "en") == "Hounds bark"
+
+
+def test_a_capital_is_that_of_the_language() -> None:
+    assert begun_as_sentence("ilk gün", "First day", [Found(0, 5, "ilk")], "tr") == "İlk gün"
+    assert begun_as_sentence("ilk gün", "First day", [Found(0, 5, "ilk")], "en") == "Ilk gün"
 
 
 def test_names_that_are_written_as_a_translation_keep_their_capital() -> None:
     assert (
-        begun_as_sentence("He may come in May.", "Er darf im Mai kommen.", [Found(3, 7, "may")])
+        begun_as_sentence("He may come in May.", "Er darf im Mai kommen.", [Found(3, 7, "may")], "en")
         == "He may come in May."
     )
 
