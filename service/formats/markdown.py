@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from service.errors import InvalidRequest
 from service.formats.encoding import decode
 from service.formats.inline import Node, from_html, has_words, to_html
 from service.formats.markdown_inline import (
@@ -30,6 +31,7 @@ from service.languages import is_spaceless
 from service.paragraphs import Wrap, wrap
 
 _FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(?=[\w\"'-]+[ \t]*[:=]|\1).*?(?<=\n)\1[ \t]*(?:\n|\Z)", re.DOTALL)
+_MARKUP = "*_[]<&!|`~\\"
 _Kind = Literal["paragraph", "heading", "cell", "first cell"]
 """The first cell of a row begins its line, where what it begins with may mean something."""
 
@@ -55,6 +57,7 @@ def open_md(content: bytes, job: FileJob) -> Opened:
     decoded = decode(content, job.source)
     newline = "\r\n" if "\r\n" in decoded.text else "\n"
     text = decoded.text.replace("\r\n", "\n").replace("\r", "\n")
+    _check(text, job)
     front = _FRONT_MATTER.match(text)
     start = front.end() if front else 0
     writer = _Writer(make_parser(), job)
@@ -71,6 +74,15 @@ def open_md(content: bytes, job: FileJob) -> Opened:
         return decoded.encode("".join([*written, text[at:]]).replace("\n", newline))
 
     return Opened([block.html for block in blocks], "html", write)
+
+
+def _check(text: str, job: FileJob) -> None:
+    """Raise InvalidRequest for more markup and lines than documents have, of which each takes long to parse."""
+    most = job.max_characters // 10
+    if sum(map(text.count, _MARKUP)) > most:
+        raise InvalidRequest(f"Invalid file: the .md file has more than {most} of the characters {_MARKUP}")
+    if text.count("\n") > most // 2:
+        raise InvalidRequest(f"Invalid file: the .md file has more than {most // 2} lines")
 
 
 class _Writer:

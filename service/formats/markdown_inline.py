@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from html import escape
-from typing import NamedTuple
+from itertools import groupby
+from operator import itemgetter
+from typing import Literal, NamedTuple
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock, reference, table
@@ -16,14 +17,16 @@ from service.formats.inline import MAX_DEPTH, Mark, Node, Span, Text
 
 MAX_TOKENS = 500_000
 """Of a file with tables: a row has all columns of its head, also those that it leaves out, so two bytes may be many."""
-_NOTE = re.compile(r"\[\^[^\]\s]+\]:?|\[[ xX]\](?=\s)")
+_NOTE = re.compile(r"\[\^[^\]\s]{1,100}\]:?|\[[ xX]\](?=\s)")
 """A footnote, or the box of a task, which CommonMark does not know."""
 _FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:")
 """What begins a line of its own, though not to CommonMark."""
 _BREAK = re.compile(r"( *)(\\?)\n[ \t]*")
-_TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)[^>]*?(/?)>", re.DOTALL)
+_TAG = re.compile(r"<(/?)([A-Za-z][\w-]*+)[^>]*?(/?)>", re.DOTALL)
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&~!#]|^[+=-]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d\d\d)[.)]")
-_HTML = {"em": "<em>", "strong": "<strong>", "s": "<s>"}
+_What = str | tuple[Literal["link"], str]
+"""What is around words. Where a link leads is never copied, as any number of them may share a long reference."""
+_HTML: dict[_What, str] = {"em": "<em>", "strong": "<strong>", "s": "<s>"}
 _PLAIN_TAGS = {tag: name for name, tag in _HTML.items()}
 
 
@@ -52,7 +55,7 @@ class _Wrap(NamedTuple):
 
     opening: str
     closing: str
-    what: str
+    what: _What
     label: str = ""
     """Of a link whose text is its label: once it has another text, it needs the label apart from it."""
 
@@ -115,7 +118,7 @@ class _Reader:
         self.literal: set[str] = set()
         self.spelling: dict[str, str] = {}
         self.nodes: list[list[Node]] = [[]]
-        self.opened: list[tuple[str, str, int]] = []
+        self.opened: list[tuple[str, _What, int]] = []
 
     def take(self, length: int) -> str:
         """Return what the next characters are written as; a line's end in it is a space to Markdown too."""
@@ -126,7 +129,7 @@ class _Reader:
     def add(self, node: Node) -> None:
         self.nodes[-1].append(node)
 
-    def open(self, raw: str, what: str) -> None:
+    def open(self, raw: str, what: _What) -> None:
         self.opened.append((raw, what, self.at))
         self.nodes.append([])
 
@@ -194,11 +197,12 @@ def _read(reader: _Reader, token: Token, half: str) -> bool:
         case "image":
             reader.add(Mark("img", reader.take(token.meta["end"] - reader.at)))
         case "link_open":
-            reader.open(reader.take(1), f"{token.attrGet('href')} {token.attrGet('title') or ''}")
+            reader.open(reader.take(1), ("link", str(token.attrGet("href"))))
         case "link_close":
             reader.close(reader.take(token.meta["end"] - reader.at))
         case "html_inline" if half == "start":
-            reader.open(reader.take(len(token.content)), _PLAIN_TAGS.get(token.content, token.content))
+            raw = reader.take(len(token.content))
+            reader.open(raw, _PLAIN_TAGS.get(raw, " ".join(raw.split())))
         case "html_inline" if half == "end":
             reader.close(reader.take(len(token.content)))
         case "html_inline" | "note":
@@ -271,24 +275,26 @@ def without_empty_emphasis(nodes: Sequence[Node]) -> list[Node]:
     return kept
 
 
-def look(nodes: Sequence[Node]) -> list[tuple[str, str]]:
+def look(nodes: Sequence[Node]) -> list[tuple[str, _What]]:
     """Return what a reader gets of nodes: words, and what is around and between them, without how it is written."""
-    parts: list[tuple[str, str]] = []
-    for kind, text in _looks(nodes):
-        if kind == "text" and parts and parts[-1][0] == "text":
-            text = parts.pop()[1] + text
-        parts.append((kind, " ".join(text.split()) if kind == "mark" else text))
-    return [(kind, " ".join(text.split())) for kind, text in parts if kind != "text" or text.strip()]
+    parts: list[tuple[str, _What]] = []
+    for kind, group in groupby(_looks(nodes), itemgetter(0)):
+        if kind == "text":
+            words = "".join(str(text) for _, text in group).split()
+            parts += [(kind, " ".join(words))] if words else []
+        else:
+            parts += group
+    return parts
 
 
-def _looks(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
+def _looks(nodes: Sequence[Node]) -> Iterator[tuple[str, _What]]:
     for node in nodes:
         match node:
             case Text(text):
                 yield "text", text
             case Mark(_, raw):
-                yield "mark", raw
+                yield "mark", " ".join(raw.split())
             case Span(wrap, children):
                 yield "span", wrap.what
                 yield from _looks(children)
-                yield "end", escape(wrap.what)
+                yield "end", wrap.what

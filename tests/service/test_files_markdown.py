@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from service.errors import InvalidRequest
-from service.formats import markdown_inline
+from service.formats import markdown, markdown_inline
 from tests.service.documents import echo, shout, texts_of, translated
 
 PAGE = """---
@@ -196,7 +197,18 @@ def test_of_any_page_the_blocks_stay(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["*a **b " * 3000, "[" * 9000 + "a", "a\n" * 20000, "> " * 3000 + "a", "`a" * 9000, "<b>" * 5000 + "a"]
+    "page",
+    [
+        "*a **b " * 3000,
+        "[" * 9000 + "a",
+        "a\n" * 20000,
+        "> " * 3000 + "a",
+        "`a" * 9000,
+        "<b>" * 5000 + "a",
+        "x " + "[^" * 50_000,
+        "x <" + "a" * 100_000 + ' b=">">',
+    ],
+    ids=lambda page: page[:9],
 )
 def test_pages_that_are_made_to_take_long_do_not(page: str) -> None:
     started = time.monotonic()
@@ -211,6 +223,29 @@ def test_a_link_whose_text_is_its_label_keeps_its_target() -> None:
         "[EIN\nZIEL][ein ziel] UND [ANDERES][anderes], [`code`][] UND [![bild][]][anderes]\n\n"
         "| A |\n|---|\n| [ANDERES][anderes] B |\n\n" + references
     )
+
+
+def test_where_links_lead_is_not_copied_for_each_of_them() -> None:
+    page = f"[a]: {'x' * 200_000} '{'y ' * 100_000}'\n\n" + "[a] " * 1000
+    tracemalloc.start()
+    again = translated(page.encode(), ".md", shout)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert again.count(b"[A][a]") == 1000
+    assert peak < 20_000_000  # copies would take 400 MB
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [("a[" * 101, "more than 100 of the characters"), ("a\n" * 51, "more than 50 lines")],
+)
+def test_more_markup_than_documents_have_is_refused_before_it_is_parsed(
+    page: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert translated(page[:-2].encode(), ".md", max_characters=1000)
+    monkeypatch.setattr(markdown, "make_parser", lambda: pytest.fail("it was parsed"))
+    with pytest.raises(InvalidRequest, match=message):
+        translated(page.encode(), ".md", max_characters=1000)
 
 
 def test_rows_that_leave_out_most_of_their_cells_are_refused_before_there_are_too_many(
