@@ -8,6 +8,8 @@ al. 2006, section 3).
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from math import log2
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +27,7 @@ the text is not read, as what is frequent has been seen by then."""
 
 # What French cuts off before an apostrophe is a word of its own; elsewhere the apostrophe belongs to the word.
 _WORD = re.compile(r"(?:[cdjlmnst]|qu)['’](?=\w{2})|[^\W\d_]+(?:['’-][^\W\d_]+)*", re.IGNORECASE)
+_CLAUSE_END = re.compile(r"[,.;:!?…]+")
 
 
 class Entry(NamedTuple):
@@ -32,6 +35,8 @@ class Entry(NamedTuple):
 
     source: str
     target: str
+    times: float
+    """How often they are aligned."""
 
 
 class Lexicon(NamedTuple):
@@ -47,20 +52,39 @@ def find_lexicon(pairs: Iterable[tuple[str, str]]) -> Lexicon:
     Text without spaces between its words yields few entries or none.
     """
     source, target = _Side(), _Side()
+    alone = Counter[tuple[str, str]]()
     read = links = 0
     for texts in pairs:
         read += 1
-        found = [_WORD.findall(text) for text in texts]
-        if all(found):
-            source.add(found[0])
-            target.add(found[1])
-            links += len(found[0]) * len(found[1])
+        clauses = [[found for part in _CLAUSE_END.split(text) if (found := _WORD.findall(part))] for text in texts]
+        if all(clauses):
+            count = source.add(list(chain(*clauses[0])))
+            links += count * target.add(list(chain(*clauses[1])))
+            alone.update(_alone(*clauses))
         if links >= MAX_LINKS:
             break
-    return Lexicon(_entries(source, target) if links else [], read)
+    return Lexicon(_entries(source, target, _mutual(alone)) if links else [], read)
 
 
-def _entries(source: "_Side", target: "_Side") -> list[Entry]:
+def _alone(source: list[list[str]], target: list[list[str]]) -> Iterator[tuple[str, str]]:
+    """Yield the word in small letters that is the first clause by itself, with what it is there.
+
+    A last one may mean nothing: ``right?`` is translated as ``oder?``.
+    """
+    if len(source) == len(target) and len(source[0]) == len(target[0]) == 1:
+        yield source[0][0].lower(), target[0][0].lower()
+
+
+def _mutual(counts: Counter[tuple[str, str]]) -> dict[str, str]:
+    """Return the words that stand alone for each other more often than for any other."""
+    best = [dict[str, tuple[int, str]](), dict[str, tuple[int, str]]()]
+    for pair, count in counts.items():
+        for of, word, other in zip(best, pair, reversed(pair), strict=True):
+            of[word] = max(of.get(word, (0, "")), (count, other))
+    return {word: other for word, (count, other) in best[0].items() if count >= MIN_COUNT and best[1][other][1] == word}
+
+
+def _entries(source: "_Side", target: "_Side", alone: dict[str, str]) -> list[Entry]:
     agreed = _agreement(_aligned(source, target), _aligned(target, source))
     totals = np.bincount(agreed.source, agreed.times, minlength=len(source.words))
     best: dict[int, tuple[float, int]] = {}
@@ -68,17 +92,27 @@ def _entries(source: "_Side", target: "_Side") -> list[Entry]:
         if count >= MIN_COUNT and count >= MIN_SHARE * totals[first]:
             best[first] = max(best.get(first, (0.0, 0)), (count, second))
     spelled = source.spelling(), target.spelling()
-    ordered = sorted(best, key=lambda word: (-best[word][0], word))
-    entries = (Entry(spelled[0][word], spelled[1][best[word][1]]) for word in ordered)
-    return [entry for entry in entries if all(len(word) >= MIN_LETTERS and word.isalpha() for word in entry)]
+    words = [list(one) for one in spelled]
+    found = {words[0][first]: (words[1][second], times) for first, (times, second) in best.items()}
+    # What a word says alone is not what it says most often: a "no" within sentences is seldom a "nein".
+    found |= {word: (other, found.get(word, ("", MIN_COUNT))[1]) for word, other in alone.items()}
+    entries = [Entry(spelled[0][word], spelled[1][other], times) for word, (other, times) in found.items()]
+    entries.sort(key=lambda entry: -entry.times)
+    return [entry for entry in entries if all(len(word) >= MIN_LETTERS and word.isalpha() for word in entry[:2])]
 
 
-def with_capitals(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield the entries, and those of small letters once more with a capital, as labels and headings have it."""
-    for entry in entries:
-        yield entry
-        if entry.source[0].islower():
-            yield Entry(*(word[0].upper() + word[1:] for word in entry))
+def as_text(entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs to train on, of each word with a capital, as labels and headings have it, and without.
+
+    What is frequent is asked for more often, and stands there more often: by the logarithm of its count.
+    """
+    for source, target, times in entries:
+        for _ in range(1 + int(log2(times / MIN_COUNT))):
+            yield source, target
+            if source[0].islower():
+                yield source[0].upper() + source[1:], target[0].upper() + target[1:]
+            else:
+                yield source.lower(), target
 
 
 class _Side:
@@ -90,20 +124,21 @@ class _Side:
         self._numbers: dict[str, int] = {}
         self._forms: defaultdict[int, Counter[str]] = defaultdict(Counter)
 
-    def add(self, sentence: list[str]) -> None:
-        """Add the words of a sentence."""
+    def add(self, sentence: list[str]) -> int:
+        """Add the words of a sentence, and return how many they are."""
         numbers = [self._numbers.setdefault(word.lower(), len(self._numbers)) for word in sentence]
         for number, word in zip(numbers[1:], sentence[1:], strict=True):  # the first has its capital from the sentence
             self._forms[number][word] += 1
         self.words += numbers
         self.lengths.append(len(numbers))
+        return len(numbers)
 
-    def spelling(self) -> list[str]:
-        """Return each word as it is mostly written within sentences."""
-        return [
-            self._forms[number].most_common(1)[0][0] if number in self._forms else word
+    def spelling(self) -> dict[str, str]:
+        """Return each word, by number, with how it is mostly written within sentences."""
+        return {
+            word: self._forms[number].most_common(1)[0][0] if number in self._forms else word
             for word, number in self._numbers.items()
-        ]
+        }
 
 
 class _Counts(NamedTuple):

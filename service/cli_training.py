@@ -19,7 +19,7 @@ from model.checkpoint import CheckpointError, save_checkpoint
 from model.config import StoredIn, Task
 from model.data import read_rows
 from model.export import export as export_bundle
-from model.lexicon import find_lexicon, with_capitals
+from model.lexicon import as_text, find_lexicon
 from model.recipe import load_recipe
 from model.training_log import Progress as Step
 from model.trials import Trial, best_of
@@ -253,7 +253,7 @@ def lexicon(
         found = find_lexicon((row[1], row[0]) if reverse else (row[0], row[1]) for row in rows)
         if not found.entries:
             raise InvalidRequest(f"{file}: no word has a translation of its own: too little text, or none with spaces")
-        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in with_capitals(found.entries)).encode())
+        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in as_text(found.entries)).encode())
     console.print(f"{out}: {len(found.entries):,} words, from the first {found.pairs:,} pairs")
 
 

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from model import lexicon
-from model.lexicon import ITERATIONS, Entry, find_lexicon, with_capitals
+from model.lexicon import ITERATIONS, MIN_COUNT, Entry, Lexicon, as_text, find_lexicon
 
 WORDS = {
     "der": "the",
@@ -15,7 +15,12 @@ WORDS = {
     "Boston": "Boston",
     "rot": "red",
 }
+WORDS_BACK = {target: source for source, target in WORDS.items()}
 Pairs = list[tuple[str, str]]
+
+
+def words_of(found: Lexicon) -> dict[str, str]:
+    return {source: target for source, target, _ in found.entries}
 
 
 def sentences(count: int) -> Pairs:
@@ -33,11 +38,9 @@ def sentences(count: int) -> Pairs:
 def test_each_word_has_its_translation_as_it_is_written_within_sentences() -> None:
     pairs = [(source[0].upper() + source[1:], target[0].upper() + target[1:]) for source, target in sentences(200)]
     found = find_lexicon(pairs)
-    assert dict(found.entries) == WORDS
+    assert words_of(found) == WORDS
     assert found.pairs == 200
-    assert dict(find_lexicon([(target, source) for source, target in pairs]).entries) == {
-        t: s for s, t in WORDS.items()
-    }
+    assert words_of(find_lexicon([(target, source) for source, target in pairs])) == {t: s for s, t in WORDS.items()}
 
 
 def expected_counts(pairs: Pairs) -> dict[tuple[str, str], float]:
@@ -72,20 +75,20 @@ def test_a_word_is_kept_if_both_directions_count_its_alignment_often_enough(monk
         count, best = max((agreed[s, t], t) for s, t in agreed if s == word)
         for least, holds in ((count - 1e-6, True), (count + 1e-6, False)):
             monkeypatch.setattr(lexicon, "MIN_COUNT", least)
-            assert (Entry(word, best) in find_lexicon(pairs).entries) is holds
+            assert (words_of(find_lexicon(pairs)).get(word) == best) is holds
 
 
 def test_a_word_of_many_translations_has_none_by_itself() -> None:
-    pairs = [("doch", f"{letter}x") for letter in "abcdefgh" for _ in range(10)]
-    assert find_lexicon([*pairs, *sentences(200)]).entries[0] != "doch"
-    assert "doch" not in dict(find_lexicon([*pairs, *sentences(200)]).entries)
+    pairs = [("doch da", f"{letter}x there") for letter in "abcdefgh" for _ in range(10)]
+    pairs += 80 * [("da Hund", "there dog")]
+    assert "doch" not in words_of(find_lexicon([*pairs, *sentences(200)]))
 
 
 def test_parts_of_words_and_single_letters_are_no_words() -> None:
     pairs = [("l'homme dort", "I don't sleep"), ("qu'il dort", "I'll sleep"), ("à dort", "a sleep")]
-    assert dict(find_lexicon(20 * pairs).entries)["dort"] == "sleep"
-    assert not {"l'", "qu'", "à"} & set(dict(find_lexicon(20 * pairs).entries))
-    assert {"don't", "I'll", "I"}.isdisjoint(dict(find_lexicon([(t, s) for s, t in 20 * pairs]).entries))
+    assert words_of(find_lexicon(20 * pairs))["dort"] == "sleep"
+    assert not {"l'", "qu'", "à"} & set(words_of(find_lexicon(20 * pairs)))
+    assert {"don't", "I'll", "I"}.isdisjoint(words_of(find_lexicon([(t, s) for s, t in 20 * pairs])))
 
 
 @pytest.mark.parametrize("pairs", [[], [("", "")], [("42", "...")], [("Hund", "")]])
@@ -100,12 +103,18 @@ def test_text_beyond_the_memory_is_not_read(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(list(pairs)) == 197
 
 
-def test_words_in_small_letters_stand_with_a_capital_too() -> None:
-    entries = [Entry("rot", "red"), Entry("Hund", "dog"), Entry("paris", "Paris")]
-    assert list(with_capitals(entries)) == [
-        ("rot", "red"),
-        ("Rot", "Red"),
-        ("Hund", "dog"),
-        ("paris", "Paris"),
-        ("Paris", "Paris"),
-    ]
+def test_what_a_word_says_alone_outranks_what_it_says_within_sentences() -> None:
+    within = 20 * [("no dog", "kein Hund"), ("no cat", "kein Kater"), ("the dog", "der Hund"), ("the cat", "der Kater")]
+    alone = [("No, it sleeps.", "Nein, er schläft."), ("No!", "Nein.")]
+    assert words_of(find_lexicon(within))["no"] == "kein"
+    assert words_of(find_lexicon([*within, *alone]))["no"] == "kein"  # twice may be chance
+    assert words_of(find_lexicon([*within, *2 * alone]))["no"] == "nein"
+    assert words_of(find_lexicon([*within, *4 * [("It sleeps, no?", "Er schläft, oder?")]]))["no"] == "kein"
+    others = [("No, it sleeps.", "Nee, er schläft.")] * 5
+    assert words_of(find_lexicon([*within, *2 * alone, *others]))["no"] == "nee"
+    assert words_of(find_lexicon([*within, *2 * alone, ("Nope.", "Nein."), *[("Nope!", "Nein!")] * 5]))["no"] == "kein"
+
+
+def test_words_stand_with_a_capital_and_without_and_frequent_ones_more_often() -> None:
+    entries = [Entry("rot", "red", MIN_COUNT), Entry("Hund", "dog", 4 * MIN_COUNT)]
+    assert list(as_text(entries)) == [("rot", "red"), ("Rot", "Red"), *3 * [("Hund", "dog"), ("hund", "dog")]]
