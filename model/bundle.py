@@ -216,13 +216,14 @@ def load_bundle(
 ) -> Bundle:
     """Verify and load a bundle, to serve in ``dtype`` or else in whichever is fastest on the device.
 
-    Bundles that are ``loaded`` on the device spare work: a network that is there is not loaded again, and which type is
-    fastest is not tried again for a network of the same kind. BundleError when a file that is used is missing, altered,
-    or not what the manifest says, and with ``keys`` when none of them has signed it.
+    Bundles that are ``loaded`` on the device spare work: a network that is there is not loaded again, only its file is
+    verified, and which type is fastest is not tried again for a network of the same kind. BundleError when a file that
+    is used is missing, altered, or not what the manifest says, and with ``keys`` when none of them has signed it.
     """
     manifest = load_manifest(folder, keys)
     same = next((one for one in loaded if all(one.manifest.files[name] == manifest.files[name] for name in USED)), None)
     if same and dtype in (None, same.dtype):
+        _read_used(folder, manifest)  # what is damaged is told now, and not by the next start
         bundle = same._replace(manifest=manifest)
     else:
         if dtype is None:

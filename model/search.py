@@ -150,9 +150,13 @@ class Batch:
             assert slot.constraints
             assert slot.sentence.terms
             for row, progress in zip(np.flatnonzero(self._rows.slots == index), slot.constraints.progress, strict=True):
-                held = self._trellis.pieces(Node(self._trellis.steps - 1, int(row)))[1:]
+                held = self._held(int(row))
                 guide.add(int(row), held, progress, attended[row], slot.sentence.terms)
         guide.apply(log_probabilities)
+
+    def _held(self, row: int) -> list[int]:
+        """Return the pieces that a row has so far."""
+        return self._trellis.pieces(Node(self._trellis.steps - 1, row))[1:]
 
     def _guard(self, log_probabilities: Tensor) -> None:
         """Make repetition impossible, or less probable, for the rows whose sentence wants that."""
@@ -160,7 +164,7 @@ class Batch:
             if not slot.is_guarded:
                 continue
             for rank, row in enumerate(np.flatnonzero(self._rows.slots == index)):
-                held = self._trellis.pieces(Node(self._trellis.steps - 1, int(row)))[1:]
+                held = self._held(int(row))
                 if slot.config.repetition_penalty > 1:
                     log_probabilities[row, sorted(set(held))] *= slot.config.repetition_penalty
                 if repeated := repeated_ngrams(held, slot.config.no_repeat_ngram):

@@ -60,9 +60,10 @@ class Prepared(NamedTuple):
 class Trainer:
     """A training at one moment: weights, optimizer and place in the data, all of which a checkpoint restores.
 
-    ``last`` is the checkpoint to go on from; its recipe must equal this one but for [training], [decoding] and [card],
-    else CheckpointError. ``start`` is a network to begin from instead; ``taken`` says what of it was of use.
-    ``prepared`` is of the same text; by default the tokenizer is learnt, and the text in pieces is kept in ``run``.
+    ``last`` is the checkpoint to go on from; its recipe must equal this one but for [training], [decoding], [card],
+    [glossary] and [tune], else CheckpointError. ``start`` is a network to begin from instead; ``taken`` says what of it
+    was of use. ``prepared`` is of the same text; by default the tokenizer is learnt, and the text in pieces is kept in
+    ``run``.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class Access:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._rates = Rates(settings.rate_limit, settings.rate_storage)
+        self._rates = Rates(settings.rate_limit, settings.rate_storage.get_secret_value())
         self._keys = KeyFile(settings.keys) if settings.keys else None
 
     @property

@@ -1,8 +1,8 @@
 """Who may join the sentences that are being decoded, and when: the policies, apart from any thread or network.
 
-Sentences wait in the order of their turns. A sentence's turn is when it came; each further sentence of one request has
-its turn ``pace`` later than the one before, so that documents take turns. A turn never changes, and later requests have
-later ones: nobody starves.
+The sentences of a client, which ``service.waiting`` weighs against other clients', wait in the order of their turns. A
+sentence's turn is when it came; each further sentence of one request has its turn ``pace`` later than the one before,
+so that documents take turns. A turn never changes, and later requests have later ones: nobody starves.
 
 They wait in two lanes. The first ``foreground_pieces`` of each request are in the foreground; the rest of a document is
 in the background, in a batch of its own, which stands still for most of the time while there is a foreground.
@@ -43,12 +43,19 @@ class Visit:
     """Whose requests are to be treated as one when there is not enough for all."""
     patience_seconds: float = math.inf
     """After which nobody waits for it any more."""
-    share: float = 1.0
-    """Of the request's sentences, how many will have been submitted when the next are; more than 0."""
+    characters: float = 0.0
+    """Of all its texts, those that are translated twice, through another language, counted twice; 0: not known."""
+    read: float = 0.0
+    """Of which so many are in what was submitted, and in what is submitted next."""
     pieces: int = 0
     """Submitted so far."""
     turn: float = 0.0
     """The earliest that its next sentence may have."""
+
+    @property
+    def share(self) -> float:
+        """Of the request's sentences, how many will have been submitted when the next are; more than 0."""
+        return min(1.0, max(1.0, self.read) / max(1.0, self.characters))
 
     def to_come(self, pieces: int) -> int:
         """Return about how many pieces come later, if so many are submitted now."""
@@ -84,7 +91,7 @@ class Policy(Protocol):
     """Source pieces of a request that are decoded in the foreground."""
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
-        """Return how many of ``waiting``, which stand in order of their turns, may join ``load`` now."""
+        """Return how many of ``waiting``, which stand in the order in which they are next, may join ``load`` now."""
         ...
 
 

@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     detection: Detection | None
     """Only where the client did not say in what language it is."""
     route: tuple[Task, ...]
-    """None where the text is its own translation."""
+    """Empty where the text is its own translation."""
     script: str | None = None
     """Code in whose script of Chinese the outcome is to be written, where it may be in the other one."""
 

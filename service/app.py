@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from service.errors import install_error_handlers
 from service.file_routes import TRANSLATE_FILE, files
 from service.metrics import Metrics
-from service.middleware import BodyLimit, HeadAsGet, Observe
+from service.middleware import BodyLimit, ErrorsInJson, HeadAsGet, Observe
 from service.pages import STATIC, PageHeaders, add_docs, add_page
 from service.routes import router
 from service.settings import Settings
@@ -64,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["X-Request-ID"]
     )
+    app.add_middleware(ErrorsInJson)
     app.add_middleware(PageHeaders)
     # So far out that it sees the status of every answer, of refused bodies too.
     app.add_middleware(Observe, state=state)

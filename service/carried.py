@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from service.casing import in_capitals
+from service.casing import capitalized, in_capitals
 from service.glossary import Glossary
 from service.languages import base_of
 from service.markup import Kind, cut
@@ -83,7 +83,7 @@ class Carried:
             if may_begin:
                 before = found.string[max(0, found.start() - _CONTEXT) : found.start()]
                 if _BEFORE_A_SENTENCE.search(_TAG.sub("", before) if self._is_html else before):
-                    form = form[0].title() + form[1:]
+                    form = capitalized(form, self._target)
             return html.escape(form, quote=False) if self._is_html else form
 
         texts = list(dict.fromkeys(pattern.sub(translation, text) for text in answer.texts))

@@ -90,7 +90,7 @@ def in_sentence_case(sentence: str, language: str, count_pieces: CountPieces) ->
         nonlocal words
         words += 1
         word = _as_known(found[0], language, count_pieces)
-        return word if words > 1 else _capitalize(word, language)
+        return word if words > 1 else capitalized(word, language)
 
     return _WORD.sub(write, sentence)
 
@@ -105,7 +105,7 @@ def without_emphasis(sentence: str, language: str, count_pieces: CountPieces) ->
         known = _as_known(word, language, count_pieces)
         if count_pieces(known) > 1:
             return word
-        return _capitalize(known, language) if found.start() == 0 else known
+        return capitalized(known, language) if found.start() == 0 else known
 
     return _WORD.sub(write, sentence)
 
@@ -114,8 +114,8 @@ def _as_known(word: str, language: str, count_pieces: CountPieces) -> str:
     """Return a word small, with a capital or as it is: whichever is the fewest pieces, the first of equals."""
     small = _lower(word, language)
     if language == "en" and _ENGLISH_I.match(small):
-        return _capitalize(small, language)
-    return min((small, _capitalize(small, language), word), key=count_pieces)
+        return capitalized(small, language)
+    return min((small, capitalized(small, language), word), key=count_pieces)
 
 
 def in_capitals(text: str, language: str) -> str:
@@ -132,12 +132,13 @@ def in_title_case(text: str, language: str) -> str:
 
     def write(found: re.Match[str]) -> str:
         is_small = _SMALL_IN_ENGLISH.fullmatch(found[0]) and found.start() not in outer
-        return found[0] if is_small else _capitalize(found[0], language)
+        return found[0] if is_small else capitalized(found[0], language)
 
     return _WORD.sub(write, text)
 
 
-def _capitalize(word: str, language: str) -> str:
+def capitalized(word: str, language: str) -> str:
+    """Write a word, or a text, with a capital."""
     # Not upper(), which would make SS of ß: a digraph such as ǆ has a form of its own here too.
     return ("İ" if word[0] == "i" and language in _DOTLESS else word[0].title()) + word[1:]
 

@@ -1,6 +1,6 @@
 """The command line.
 
-``dragoman serve | keys | translate | train | evaluate | export | sign | average | distil | tune | bench``.
+``dragoman serve | keys | translate | train | evaluate | export | sign | average | distil | lexicon | tune | bench``.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Commands around training: ``dragoman train | tune | average | export | distil``."""
+"""Commands around training: ``dragoman train | tune | average | export | distil | lexicon``."""
 
 import os
 import sys
@@ -12,11 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from model.allocator import keep_freed_memory
+from model.atomic import write_atomically
 from model.averaging import average as average_checkpoints
 from model.bundle import Bundle, BundleError, load_bundle, load_manifest
 from model.checkpoint import CheckpointError, save_checkpoint
 from model.config import StoredIn, Task
+from model.data import read_rows
 from model.export import export as export_bundle
+from model.lexicon import find_lexicon, with_capitals
 from model.recipe import load_recipe
 from model.training_log import Progress as Step
 from model.trials import Trial, best_of
@@ -150,7 +153,7 @@ def export(
         StoredIn, typer.Option("--weights", help="What they are stored in; int8 takes half of the space")
     ] = "bfloat16",
     replace: Annotated[bool, typer.Option("--replace", help="Replace the bundle that is there")] = False,
-    recipe: Annotated[Path | None, typer.Option(help="Its recipe, whose tables decoding or card changed since")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Its recipe, with another decoding, card or glossary")] = None,
 ) -> None:
     """Export a checkpoint, or several as an ensemble; refused when scripted they disagree with what was trained."""
     with one_sentence_errors():
@@ -229,6 +232,29 @@ def distil(
             raise typer.Exit(STOPPED)
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "none"
     console.print(f"{out} is whole; sources left out: {reasons}")
+
+
+@app.command()
+def lexicon(
+    file: Annotated[Path, typer.Argument(help="TSV (.xz, .gz): source, target")],
+    out: Annotated[Path, typer.Argument(help="TSV to make")],
+    reverse: Annotated[bool, typer.Option("--reverse", help="Words of the target first, with their sources")] = False,
+) -> None:
+    """Write the words of a text with their translations as it has them, for a network to learn what a word alone means.
+
+    A recipe takes OUT as one more corpus, for that direction alone.
+    """
+    with one_sentence_errors():
+        if out.suffix in {".xz", ".gz"}:
+            raise InvalidRequest(f"{out}: is written plainly; compress it when it is done")
+        if out.exists():
+            raise InvalidRequest(f"{out} exists: name another file")
+        rows = read_rows(file.name, file.parent)
+        found = find_lexicon((row[1], row[0]) if reverse else (row[0], row[1]) for row in rows)
+        if not found.entries:
+            raise InvalidRequest(f"{file}: no word has a translation of its own: too little text, or none with spaces")
+        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in with_capitals(found.entries)).encode())
+    console.print(f"{out}: {len(found.entries):,} words, from the first {found.pairs:,} pairs")
 
 
 def _choose_task(bundle: Bundle, wanted: str | None) -> Task:

@@ -6,6 +6,7 @@ would wait for each other at its end, a thousand times a second, and stand still
 their cores.
 """
 
+import logging
 import math
 import threading
 import time
@@ -35,10 +36,14 @@ from service.worker import Job, Worker
 if TYPE_CHECKING:
     from service.tracing import Followed
 
+logger = logging.getLogger(__name__)
+
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
 GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
 FOREGROUND_PIECES = 64
 """Some six short sentences: what somebody waits for, rather than a document."""
+CLOSE_SECONDS = 3.0
+"""How long the threads may take to end, when nobody waits any more for what they decode."""
 CAUTION = 4 / 3
 """How much longer than predicted a request may take: the prediction is a mean, and who is late was decoded in vain."""
 
@@ -86,13 +91,16 @@ class Engine:
         return max((now - since for since in self._busy_since if since is not None), default=0.0)
 
     def close(self) -> None:
-        """Refuse new work, finish what was accepted, and end the threads."""
+        """Refuse new work, finish what was accepted, and end the threads; those that hang are given up."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        give_up_at = time.monotonic() + CLOSE_SECONDS
         for thread in self._threads:
             if thread.is_alive():
-                thread.join()
+                thread.join(max(0.0, give_up_at - time.monotonic()))
+        if hanging := sum(thread.is_alive() for thread in self._threads):
+            logger.error("given up: after %g s %d threads are still decoding", CLOSE_SECONDS, hanging)
 
     def submit(
         self,
@@ -225,9 +233,9 @@ class Engine:
                 if turn := lanes.next(self._take):
                     self._in_flight[turn.lane][index] += len(turn.joining)
                     return turn
+                self._busy_since[index] = None
                 if self._closing and not self._queued_sentences():
                     return None
-                self._busy_since[index] = None
                 self._changed.wait(self._window_left())
 
     def _window_left(self) -> float | None:

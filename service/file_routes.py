@@ -16,9 +16,10 @@ from service.blocks import split_html
 from service.catalogue import whole
 from service.chinese import TRADITIONAL, in_script, script_to_write, served_as
 from service.codes import route_between, with_codes_of
+from service.deadline import Deadline
 from service.detection import MAX_CHARACTERS
 from service.errors import InvalidRequest, NotFound, Overloaded, describe_invalid_fields
-from service.files import open_file, translate_file
+from service.files import in_thread, open_file, translate_file
 from service.formats.opened import FileJob, Format, Opened
 from service.keys import KeyScope
 from service.languages import is_spaceless
@@ -88,15 +89,16 @@ async def _translate_and_keep(
         raise InvalidRequest(f"Invalid file: its text exceeds the limit of {state.settings.file_char_limit} characters")
 
     async def work() -> bytes:
-        async with state.file_turns:
-            return await _translate_file(request, translator, content, suffix, fields)
+        deadline = Deadline(state.settings.timeout_seconds)
+        async with deadline.held(), state.file_turns:
+            return await _translate_file(request, translator, content, suffix, fields, deadline)
 
     translated = await unless_client_leaves(request, work())
     return await aside(len(translated), lambda: state.downloads.add(translated, name.stem, suffix))
 
 
 async def _translate_file(
-    request: Request, translator: Translator, content: bytes, suffix: str, fields: FileRequest
+    request: Request, translator: Translator, content: bytes, suffix: str, fields: FileRequest, deadline: Deadline
 ) -> bytes:
     state = await get_state(request)
     is_known = fields.source != AUTO
@@ -108,7 +110,7 @@ async def _translate_file(
     )
     opened = await open_file(content, suffix, job)
     if not is_known:
-        sample = await asyncio.to_thread(_sample, opened)
+        sample = await in_thread(lambda: _sample(opened))
         best = (await aside(len(sample), lambda: state.detect(sample)))[0]
         if not best.confidence:  # it is in no language served
             return content
@@ -117,7 +119,7 @@ async def _translate_file(
             opened = await open_file(content, suffix, job._replace(source=fields.source))
 
     async def translate(texts: list[str], text_format: Format) -> list[str]:
-        return await _translate(request, translator, texts, text_format, fields)
+        return await _translate(request, translator, texts, text_format, fields, deadline)
 
     return await translate_file(opened, translate)
 
@@ -146,7 +148,12 @@ async def _read_form(request: Request) -> tuple[bytes, str, FileRequest]:
 
 
 async def _translate(
-    request: Request, translator: Translator, texts: list[str], text_format: Format, fields: FileRequest
+    request: Request,
+    translator: Translator,
+    texts: list[str],
+    text_format: Format,
+    fields: FileRequest,
+    deadline: Deadline,
 ) -> list[str]:
     state = await get_state(request)
     characters, limit = sum(map(len, texts)), state.settings.file_char_limit
@@ -158,9 +165,10 @@ async def _translate(
     route = route_between(fields.source, fields.target, translator.catalogue)
     request.state.task = whole(route)
     options = Options(
-        text_format=text_format,
-        timeout_seconds=state.settings.timeout_seconds,
+        timeout_seconds=deadline.seconds,
+        waited_seconds=deadline.waited_seconds,
         client=request.state.client,
+        text_format=text_format,
         glossary=fields.glossary,
     )
     answers = await translator.run_along(route, texts, options)

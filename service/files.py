@@ -6,7 +6,8 @@ translated together.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias, TypeVar
 
 from service.errors import InvalidRequest
 from service.formats.epub import open_epub
@@ -17,9 +18,14 @@ from service.formats.opened import FileJob, Format, Opened
 from service.formats.subtitles import open_srt
 from service.formats.text import open_html, open_txt
 
+Result = TypeVar("Result")
 Translate: TypeAlias = Callable[[list[str], Format], Awaitable[list[str]]]
 """Texts → their translations in the same order; HTML keeps its inline tags around the right words."""
 
+FILES_AT_ONCE = 4
+"""Files that are read, translated and written at once."""
+_THREADS = ThreadPoolExecutor(FILES_AT_ONCE, "files")
+"""Of their own, as one that has begun to read a file reads on when the client has left: no text has to wait for it."""
 _OPEN: dict[str, Callable[[bytes, FileJob], Opened]] = {
     ".txt": open_txt,
     ".md": open_md,
@@ -46,7 +52,7 @@ async def open_file(content: bytes, suffix: str, job: FileJob) -> Opened:
         raise InvalidRequest(f"{suffix or 'A file without a suffix'} is not supported; {', '.join(SUPPORTED)} are")
     if len(content) > job.max_bytes:
         raise InvalidRequest(f"Invalid file: {len(content)} bytes exceed the limit of {job.max_bytes}")
-    opened = await asyncio.to_thread(opener, content, job)
+    opened = await in_thread(lambda: opener(content, job))
     job.check(sum(map(len, opened.texts)))
     return opened
 
@@ -56,4 +62,9 @@ async def translate_file(opened: Opened, translate: Translate) -> bytes:
     distinct = list(dict.fromkeys(text for text in opened.texts if any(map(str.isalpha, text))))
     translations = await translate(distinct, opened.format) if distinct else []
     translation_of = dict(zip(distinct, translations, strict=True))
-    return await asyncio.to_thread(opened.write, [translation_of.get(text, text) for text in opened.texts])
+    return await in_thread(lambda: opened.write([translation_of.get(text, text) for text in opened.texts]))
+
+
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """Do work on a file without holding up the event loop; what has not begun when it is cancelled never does."""
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, work)

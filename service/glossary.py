@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 
@@ -10,6 +10,7 @@ from model.config import MAX_BEAM_SIZE, Task
 from model.guidance import Terms, Words
 from model.tokenizer import Tokenizer
 from service.alignment import as_typed, find_pieces
+from service.casing import capitalized
 from service.chinese import simplified
 from service.function_words import FUNCTION_WORDS
 from service.languages import base_of, is_spaceless
@@ -52,7 +53,7 @@ class Vocabulary(NamedTuple):
     def as_read(self, term: str) -> str:
         """Return a term as the network's sentences have it, in small letters."""
         normalized = for_network(term, self.task.source, lambda text: len(self.tokenizer.encode(text)))
-        return as_typed(normalized.text)
+        return as_typed(normalized.text).strip()
 
     def as_written(self, translation: str) -> list[int]:
         """Return the pieces that a translation is in an output."""
@@ -62,38 +63,38 @@ class Vocabulary(NamedTuple):
 
 
 class Glossary:
-    """Terms, each with what its translation has to be; ``translations`` has them as they are read.
+    """Terms as people write them, each with what its translation has to be; they outrank those of another glossary.
 
     Terms are whole words, in capitals or not, and in languages without spaces any characters; of two that overlap the
     first counts, of two that begin together the longer.
     """
 
-    def __init__(self, vocabulary: Vocabulary, translations: Mapping[str, str]) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, terms: Mapping[str, str], outranked: Optional["Glossary"] = None
+    ) -> None:
         self.vocabulary = vocabulary
-        self.translations = translations
+        self._outranked = outranked
         self._has_spaces = not is_spaceless(vocabulary.task.source)
+        self._translations = {vocabulary.as_read(term): translation for term, translation in terms.items()}
+        self._translations.pop("", None)  # of a term that shows nothing
         lengths: dict[str, set[int]] = {}
-        for term in translations:
+        for term in self._translations:
             lengths.setdefault(term[0], set()).add(len(term))
         self._lengths = {first: sorted(of_first, reverse=True) for first, of_first in lengths.items()}
+        self._is_empty: bool = not self._translations and (outranked is None or outranked._is_empty)
 
     def under(self, terms: Mapping[str, str]) -> "Glossary":
-        """Return a glossary of these terms and others, as people write them, which outrank these."""
-        if not terms:
-            return self
-        read = {self.vocabulary.as_read(term): translation for term, translation in terms.items()}
-        read.pop("", None)  # of a term that shows nothing
-        return Glossary(self.vocabulary, {**self.translations, **read})
+        """Return a glossary of these terms and others, which outrank these."""
+        return Glossary(self.vocabulary, terms, self) if terms else self
 
     def find(self, text: str) -> Iterator[Found]:
         """Yield the terms of a text, in their order."""
         small = as_typed(text)
         at = 0
-        while self.translations and at < len(small):
-            term = self._at(small, at)
-            if term:
-                yield Found(at, at + len(term), self.translations[term])
-            at += len(term) or 1
+        while not self._is_empty and at < len(small):
+            if (found := self._at(small, at)) is not None:
+                yield found
+            at = found.end if found else at + 1
 
     def forced(self, found: Sequence[Found], text: str, source: Sequence[int]) -> Terms:
         """Return what the translation of a sentence with these terms has to hold; ``source``, framed, is its text.
@@ -104,22 +105,24 @@ class Glossary:
         terms = Terms([], [], self.vocabulary.words)
         for start, end, translation in found:
             places = [i for i, (low, high) in enumerate(read, 1) if low < end and high > start]
-            begins = _begins_as_sentence(text) and not _LETTER.search(text, 0, start)
-            form = _capitalized(translation) if begins else translation  # it may well begin the translation, too
+            # What begins the sentence may well begin the translation, too.
+            form = _capitalized(translation, self.vocabulary.task.target) if _begins_with(text, start) else translation
             add_fitting(terms, self.vocabulary.as_written(form), places)
         return terms
 
-    def _at(self, text: str, at: int) -> str:
-        """Return the longest term that stands at a place of a text in small letters, or nothing."""
-        lengths = self._lengths.get(text[at], ())
-        if not lengths or (self._has_spaces and _is_of_word(text[at - 1 : at])):
-            return ""
-        for length in lengths:
-            term = text[at : at + length]
-            ends = not (self._has_spaces and _is_of_word(text[at + length : at + length + 1]))
-            if ends and term in self.translations:
-                return term
-        return ""
+    def _at(self, text: str, at: int) -> Found | None:
+        """Return the longest term that stands at a place of a text in small letters."""
+        if self._has_spaces and _is_of_word(text[at - 1 : at]):
+            return None
+        other = self._outranked._at(text, at) if self._outranked else None
+        for length in self._lengths.get(text[at], ()):
+            end = at + length
+            if other and end < other.end:
+                break
+            ends = not (self._has_spaces and _is_of_word(text[end : end + 1]))
+            if ends and (translation := self._translations.get(text[at:end])) is not None:
+                return Found(at, end, translation)
+        return other
 
 
 def add_fitting(terms: Terms, phrase: Sequence[int], places: Sequence[int]) -> None:
@@ -129,9 +132,9 @@ def add_fitting(terms: Terms, phrase: Sequence[int], places: Sequence[int]) -> N
         terms.places.append(places)
 
 
-def _capitalized(translation: str) -> str:
+def _capitalized(translation: str, language: str) -> str:
     """Return a translation as it begins a sentence; one that has a capital of its own, as ``iPhone``, as it is."""
-    return translation[0].title() + translation[1:] if translation.islower() else translation
+    return capitalized(translation, base_of(language)) if translation.islower() else translation
 
 
 def _begins_as_sentence(sentence: str) -> bool:
@@ -139,19 +142,33 @@ def _begins_as_sentence(sentence: str) -> bool:
     return first is not None and not first[0].islower()
 
 
-def begun_as_sentence(output: str, sentence: str, translations: Sequence[str]) -> str:
-    """Return an output with a capital for the translation that begins it, if its sentence has one, and for no other."""
-    if not translations or not _begins_as_sentence(sentence):
-        return output
+def _begins_with(sentence: str, start: int) -> bool:
+    """Say whether a sentence has a capital, and it is that of a term at this place."""
+    return _begins_as_sentence(sentence) and not _LETTER.search(sentence, 0, start)
+
+
+def begun_as_sentence(output: str, sentence: str, found: Sequence[Found], language: str) -> str:
+    """Return an output in ``language`` with a capital for the translation that begins it, if its sentence has one.
+
+    That for which the capital was foreseen, as its term begins the sentence, has none elsewhere.
+    """
     first = _LETTER.search(output)
-    forms = {form: translation for translation in translations for form in (translation, _capitalized(translation))}
-    pattern = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
-
-    def written(found: re.Match[str]) -> str:
-        is_first = first is not None and found.start() == first.start()
-        return _capitalized(found[0]) if is_first else forms[found[0]]
-
-    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", written, output)
+    if not found or not first or not _begins_as_sentence(sentence):
+        return output
+    start = first.start()
+    forms = sorted((one.translation for one in found), key=len, reverse=True)
+    if begun := re.compile(rf"(?:{'|'.join(map(re.escape, forms))})(?!\w)").match(output, start):
+        output = output[:start] + _capitalized(begun[0], language) + output[begun.end() :]
+    small = found[0].translation
+    foreseen = _capitalized(small, language)
+    if not _begins_with(sentence, found[0].start):
+        return output
+    return re.sub(
+        rf"(?<!\w){re.escape(foreseen)}(?!\w)",
+        lambda one: one[0] if one.start() == start else small,
+        output,
+        count=1,
+    )
 
 
 def _begins_a_word(piece: str) -> bool:

@@ -103,8 +103,11 @@ def add_key(path: Path, name: str, scopes: Set[KeyScope], rate_limit: str | None
 
 def list_keys(path: Path) -> list[Key]:
     """Return what is known of all keys, the oldest first."""
-    with closing(_open(path, "ro")) as connection:
-        return [_key(row) for row in connection.execute(f"{_SELECT} ORDER BY created, name")]
+    try:
+        with closing(_open(path, "ro")) as connection:
+            return [_key(row) for row in connection.execute(f"{_SELECT} ORDER BY created, name")]
+    except sqlite3.Error as error:  # as where pages of the file are damaged
+        raise SettingsError(f"DRAGOMAN_KEYS: {path} cannot be read: {error}") from error
 
 
 def revoke_key(path: Path, name: str) -> None:

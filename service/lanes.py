@@ -51,14 +51,14 @@ class Lanes:
         """Take the step."""
         worker, started = self.workers[turn.lane], time.monotonic()
         worked_for = [lane for lane, one in self.workers.items() if one.load.sentences or lane is turn.lane]
-        before = worker.load.sentences + len(turn.joining)
+        before = worker.answered
         worker.advance(turn.joining)
         seconds = time.monotonic() - started
         self._clocks[turn.lane] += seconds / WEIGHTS[turn.lane]
         for lane in worked_for:
             self._unanswered_seconds[lane] += seconds
-        if ended := before - worker.load.sentences:
-            self._note_answered(turn.lane, ended)
+        if answered := worker.answered - before:
+            self._note_answered(turn.lane, answered)
 
     def _note_answered(self, lane: Lane, sentences: int) -> None:
         mean, now = self.sentence_seconds[lane], self._unanswered_seconds[lane] / sentences

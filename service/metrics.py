@@ -56,7 +56,7 @@ class Metrics:
         )
         self.overloaded_requests = Counter(
             "dragoman_overloaded_requests",
-            "Requests refused as the queue was full or the answer would be late; all other 503: while it was not ready",
+            "Requests refused as the queue was full, too many files were there, or the answer would be late",
             registry=self.registry,
         )
         self.characters = Counter(

@@ -4,8 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
@@ -55,8 +57,9 @@ class BodyLimit:
             refusal = f"Invalid request: a body in Content-Encoding {encoding[:20]} is not supported"
             await error_response(EncodedBody.status, refusal)(scope, receive, send)
             return
-        announced = headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > max_bytes:
+        announced = headers.get(b"content-length", b"").lstrip(b"0")
+        # By its length first: Python makes no number of more than some thousand digits.
+        if announced.isdigit() and (len(announced) > len(str(max_bytes)) or int(announced) > max_bytes):
             await error_response(BodyTooLarge.status, message)(scope, receive, send)
             return
         received = 0
@@ -72,6 +75,36 @@ class BodyLimit:
             return part
 
         await self.app(scope, limited, send)
+
+
+class ErrorsInJson:
+    """Answer errors that Starlette says in plain text, as of ranges of files and of preflights, as all others."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        plain: Message | None = None
+
+        async def in_json(message: Message) -> None:
+            nonlocal plain
+            if message["type"] == "http.response.start":
+                is_error = message["status"] >= 400
+                if is_error and Headers(raw=message["headers"]).get("content-type", "").startswith("text/plain"):
+                    plain = message
+                    return
+            elif plain:  # the body, in one piece
+                answer = error_response(plain["status"], message["body"].decode() or HTTPStatus(plain["status"]).phrase)
+                kept = [one for one in plain["headers"] if one[0] not in (b"content-type", b"content-length")]
+                answer.raw_headers += kept
+                await answer(scope, receive, send)
+                return
+            await send(message)
+
+        await self.app(scope, receive, in_json)
 
 
 class HeadAsGet:
@@ -144,7 +177,7 @@ class Observe:
         metrics.request_seconds.labels(route, status).observe(seconds)
         if isinstance(error, Overloaded):
             metrics.overloaded_requests.inc()
-        scope["state"]["status"] = status
+        scope["state"].update(route=route, status=status)
         method = scope["method"]
         fields = {"method": method, "route": route, "task": task, "status": status, "seconds": round(seconds, 6)}
         access.log(level, "%s %s %s %s %.1f ms", method, route, task or "-", status, 1000 * seconds, extra=fields)

@@ -15,7 +15,7 @@ from model.guidance import Terms
 from model.hypothesis import Hypothesis
 from model.tokenizer import Tokenizer
 from service.alignment import Links
-from service.glossary import Glossary, begun_as_sentence
+from service.glossary import Found, Glossary, begun_as_sentence
 from service.normalization import Normalized, for_network
 from service.spans import Masked, Protected, protect, stand_ins, with_masks
 from service.text import Document, in_parts, pack, read_sentences, split_text
@@ -33,8 +33,8 @@ class Sentence(NamedTuple):
     """What the network reads, framed."""
     terms: Terms | None = None
     """What its translation has to hold ..."""
-    translations: Sequence[str] = ()
-    """... as it is written."""
+    found: Sequence[Found] = ()
+    """... as its terms stand in what is masked."""
 
     def restore(self, output: str, target: str) -> str:
         """Return an output of the network, in the language ``target``, with stand-ins and written as the sentence.
@@ -43,7 +43,7 @@ class Sentence(NamedTuple):
         """
         if self.normalized and not output.strip():
             return self.core
-        whole = self.masked.restore(begun_as_sentence(output, self.masked.text, self.translations))
+        whole = self.masked.restore(begun_as_sentence(output, self.masked.text, self.found, target))
         return self.normalized.restore(whole, target) if self.normalized else whole
 
 
@@ -158,7 +158,7 @@ def _with_terms(sentence: Sentence, glossary: Glossary) -> Sentence:
     text = sentence.masked.text
     found = list(glossary.find(text))
     terms = glossary.forced(found, text, sentence.source)
-    return sentence._replace(terms=terms, translations=[term.translation for term in found])
+    return sentence._replace(terms=terms, found=found)
 
 
 def _in_parts(document: Document, parts: int, fits: Callable[[str], bool]) -> Document:

@@ -6,9 +6,11 @@ added, and none where a request comes in one piece.
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -56,6 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers = self._in_body = False
         self._began = 0.0  # the headers or the body that are coming in
         self._header_bytes = self._body_bytes = 0
+        self._received = b""
         self._told = 0  # how often the parser told of anything but a header
 
     # The connection
@@ -84,7 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        told = self._told
+        told, self._received = self._told, data
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -112,6 +115,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._note_told()
 
     def on_headers_complete(self) -> None:
+        if self._offers_upgrade:
+            return
         self._in_headers, self._in_body = False, True
         self._began, self._body_bytes = self.loop.time(), 0
         self._note_told()
@@ -127,6 +132,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._offers_upgrade:
+            return
         self._in_body = False
         self._stop_timer()
         super().on_message_complete()
@@ -134,6 +141,22 @@ class BoundedProtocol(HttpToolsProtocol):
     def _note_told(self) -> None:
         self._told += 1
         self._header_bytes = 0
+
+    # Offers of another protocol, as Java's client makes with every request
+
+    @property
+    def _offers_upgrade(self) -> bool:
+        return bool(self.parser.should_upgrade()) and any(name == b"upgrade" for name, _ in self.headers)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read the request again without its offer, for which the parser took its body for another protocol."""
+        error = sys.exception()
+        if not self._offers_upgrade or not isinstance(error, HttpParserUpgrade):
+            return
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + self._received[error.args[0] :])
 
     # Time
 

@@ -95,9 +95,9 @@ class Rates:
                 if storage == MEMORY
                 else RedisStorage(f"async+{storage}", wrap_exceptions=True, implementation="redispy")
             )
-        except (ConfigurationError, ValueError) as error:  # without the address, which may hold a password
+        except (ConfigurationError, ValueError):  # which may quote the address, and that may hold a password
             message = "is no address of Redis, or its client is missing: pip install 'dragoman[redis]'"
-            raise SettingsError(f"DRAGOMAN_RATE_STORAGE {message}") from error
+            raise SettingsError(f"DRAGOMAN_RATE_STORAGE {message}") from None
         self._limiter = FixedWindowRateLimiter(self._storage)
         self._paused_until = -math.inf
         self._failing = False

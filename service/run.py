@@ -95,9 +95,11 @@ class Run:
         return any(parsed.wants_attention for parsed in self._parsed)
 
     @property
-    def share_read(self) -> float:
-        """Which share of the texts has been read, about; 1 when all is, and more than 0 when anything is."""
-        return 1.0 if self.is_read else self._characters_read / max(self._characters_read, self._to_read)
+    def characters_read(self) -> float:
+        """Of the texts' characters, how many have been read, about: spans count as one."""
+        if self.is_read:
+            return self.characters
+        return self.characters * self._characters_read / max(1, self._characters_read, self._to_read)
 
     def read(self, characters: float = math.inf) -> Portion:
         """Read on, until the sentences read have so many characters; there is none only when all had been read."""

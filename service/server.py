@@ -39,6 +39,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             http=partial(BoundedProtocol, bounds, self._count_refused),  # type: ignore[arg-type]  # as good as the class that it makes
+            ws="none",  # or an upgrade would leave the limits of requests behind, where a library for it is installed
             forwarded_allow_ips=settings.trusted_proxies,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=5,
@@ -47,6 +48,11 @@ class Server(uvicorn.Server):
 
     def _count_refused(self, status: int) -> None:
         self._app.state.service.metrics.requests.labels(UNKNOWN_ROUTE, "", status).inc()
+
+    @property
+    def is_decoding(self) -> bool:
+        """Whether a step is under way."""
+        return bool(self._app.state.service.engine.stalled_seconds())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal leaves at once."""
@@ -87,6 +93,8 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(settings: Settings) -> None:
     """Serve until a signal comes; returns when all that was accepted is answered, or drain_seconds have passed.
 
+    Where a step hangs, the process ends here, with status 1.
+
     SettingsError when there is no folder of bundles, which is mistyped, and never ready helps nobody; or when the port
     is not to be had.
     """
@@ -104,3 +112,6 @@ def serve(settings: Settings) -> None:
         server = Server(settings)
         logger.info("running on http://%s:%d", host, listening.getsockname()[1])
         server.run([listening])
+    if server.is_decoding:  # the end of the interpreter would take from the step what it works with, or wait for it
+        logger.error("leaving in the middle of a step")
+        os._exit(1)

@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, Secret, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import model
@@ -18,6 +18,8 @@ STARTERS = Path(model.__file__).parent / "starters"
 
 MEMORY = "memory"
 
+RateStorage = Annotated[str, Field(pattern=f"^({MEMORY}|rediss?://.+|redis\\+unix://.+)$")]
+
 MAX_WORKERS = 4
 """Each needs Python's lock for what it decides; with more cores than this, workers use several each."""
 
@@ -29,7 +31,7 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Read from the environment where the application is made, never at import."""
 
-    model_config = SettingsConfigDict(env_prefix="DRAGOMAN_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DRAGOMAN_", frozen=True, hide_input_in_errors=True)
 
     models: Path = STARTERS
     """Folder whose sub-folders are bundles."""
@@ -77,8 +79,8 @@ class Settings(BaseSettings):
     """File of API keys; without one, whoever reaches the service may use it."""
     rate_limit: str | None = None
     """Requests of a client, as 60/minute, that has no limit of its own; by default there is none."""
-    rate_storage: str = Field(MEMORY, pattern=f"^({MEMORY}|rediss?://.+|redis\\+unix://.+)$")
-    """Where they are counted: in memory, or in a Redis that several services share."""
+    rate_storage: Secret[RateStorage] = Secret(MEMORY)
+    """Where they are counted: in memory, or in a Redis that several services share, with its password if it has one."""
     trusted_proxies: str = "127.0.0.1"
     """Addresses and networks, with commas between, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     cors_origins: str = "*"

@@ -18,14 +18,13 @@ from service.detection import Detection, Detector
 from service.downloads import Downloads
 from service.engine import make_engine
 from service.errors import NotReady, ReloadFailed
+from service.files import FILES_AT_ONCE
 from service.metrics import Metrics
 from service.settings import Settings, SettingsError, choose_device
 from service.translator import Translator
 
 logger = logging.getLogger(__name__)
 
-FILES_AT_ONCE = 4
-"""Files that are read, translated and written at once: fewer than the threads that texts need as well."""
 FORGET_SECONDS = 0.1
 """How often it is looked whether a bundle that left answers nobody any more."""
 
@@ -80,12 +79,13 @@ class ServiceState:
                 raise NotReady(f"Not ready: {self.why_not_ready}")
             before = self._catalogue or NOTHING
             try:
-                self._stamps = await asyncio.to_thread(stamps, self.settings.models)
+                found = await asyncio.to_thread(stamps, self.settings.models)
                 catalogue = await asyncio.to_thread(load_catalogue, self.settings, before)
-                translator = await asyncio.to_thread(Translator, catalogue, self.engine)
+                translator = await asyncio.to_thread(Translator, catalogue, self.engine, self._translator)
             except (BundleError, OSError, SettingsError) as error:
                 self.metrics.reloads.labels("failed").inc()
                 raise ReloadFailed(f"Nothing was loaded: {error}") from error
+            self._stamps = found
             self._serve(translator)
             self.metrics.reloads.labels("done").inc()
             staying = {bundle.search for bundle in catalogue.bundles}
@@ -97,16 +97,22 @@ class ServiceState:
             return compare(before, catalogue)
 
     async def watch(self) -> None:
-        """Reload when the folder of bundles has changed and no more is being written to it; until it is cancelled."""
-        last = None
+        """Reload when the folder of bundles has changed and no more is being written to it; until it is cancelled.
+
+        What cannot be loaded as a whole, as keys that are gone, is tried again each time; the log says so once.
+        """
+        last, said = None, ""
         while self.settings.reload_seconds:
             await asyncio.sleep(self.settings.reload_seconds)
             found = await asyncio.to_thread(stamps, self.settings.models)
             if found == last != self._stamps and not self.draining:
                 try:
                     await self.reload()
-                except Exception:
-                    logger.exception("the bundles could not be loaded again, and are served as they were")
+                    said = ""
+                except Exception as error:
+                    if str(error) != said:
+                        logger.exception("the bundles could not be loaded again, and are served as they were")
+                    said = str(error)
             last = found
 
     def _serve(self, translator: Translator) -> None:

@@ -193,7 +193,7 @@ async def summarize(request: Request) -> Response:
     task = tasks[code_for(body.source, tasks)]
     request.state.task = task
     answers = await unless_client_leaves(request, translator.run(task, body.texts, _options(body, request, state)))
-    return _json(summarize_response(body, task, answers, translator.catalogue))
+    return _json(await aside(_characters(body), lambda: summarize_response(body, task, answers, translator.catalogue)))
 
 
 @work.post(

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from model.config import DecodingConfig
 from model.hypothesis import Hypothesis
 from service.logs import request_id
-from service.middleware import WATCHERS
+from service.middleware import UNKNOWN_ROUTE, WATCHERS
 
 CLOSE_SECONDS = 5.0
 PARENT_HEADERS = {b"traceparent", b"tracestate"}
@@ -120,7 +120,7 @@ class TraceRequests:
             await self.app(scope, receive, send)
             return
         carrier = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in PARENT_HEADERS}
-        scope.setdefault("state", {})  # where Observe leaves the status, even if what is between copies the scope
+        scope.setdefault("state", {})  # where Observe leaves what it saw: for HEAD, a copy of the scope is between
         with self.tracer.start_as_current_span(
             scope["method"],
             self._propagator.extract(carrier),
@@ -136,13 +136,13 @@ class TraceRequests:
 
 def _describe(span: trace.Span, scope: Scope) -> None:
     status = scope["state"]["status"]
-    route = getattr(scope.get("route"), "path", None)
+    route = scope["state"]["route"]
     attributes = {
         "http.request.method": scope["method"],
         "http.response.status_code": status,
         "dragoman.request_id": request_id.get() or "",
     }
-    if route:
+    if route != UNKNOWN_ROUTE:
         span.update_name(f"{scope['method']} {route}")
         attributes["http.route"] = route
     if task := scope["state"].get("task"):

@@ -2,10 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Optional, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,8 +14,9 @@ from service.admission import Visit
 from service.carried import Carried
 from service.catalogue import Catalogue
 from service.codes import but
+from service.deadline import Deadline
 from service.engine import Engine
-from service.errors import DeadlineExceeded, InvalidRequest, NotReady
+from service.errors import InvalidRequest, NotReady
 from service.gather import gather
 from service.glossary import Glossary, Vocabulary
 from service.logs import text_log
@@ -43,6 +43,8 @@ class Options(NamedTuple):
     n_best: int = 1
     attention: bool = False
     timeout_seconds: float | None = None
+    waited_seconds: float = 0.0
+    """How much of that is over already."""
     client: str = ""
     """Who asks."""
     text_format: TextFormat = "text"
@@ -67,11 +69,14 @@ DEFAULTS = Options()
 class Translator:
     """Runs tasks on texts of any length."""
 
-    def __init__(self, catalogue: Catalogue, engine: Engine) -> None:
+    def __init__(self, catalogue: Catalogue, engine: Engine, before: Optional["Translator"] = None) -> None:
+        """Serve a catalogue; what was made of bundles that another translator serves too is not made again."""
         self.catalogue = catalogue
         self.engine = engine
-        self._glossaries = {
-            task: Glossary(Vocabulary.of(task, bundle.tokenizer), {}).under(bundle.glossaries.get(task, {}))
+        self._glossaries: dict[Task, Glossary] = {
+            task: before._glossaries[task]
+            if before and before.catalogue.serving.get(task) is bundle
+            else Glossary(Vocabulary.of(task, bundle.tokenizer), bundle.glossaries.get(task, {}))
             for task, bundle in catalogue.serving.items()
             if task.kind == "translate"
         }
@@ -87,13 +92,17 @@ class Translator:
 
     async def run_along(self, route: Sequence[Task], texts: Sequence[str], options: Options = DEFAULTS) -> list[Answer]:
         """Do the tasks of a route one after the other, each on the best outputs of the one before; see ``run``."""
-        return await self._run_along(_visit(options), route, texts, options)
+        visit = _visit(options, len(route) * sum(map(len, texts)))
+        try:
+            return await self._run_along(visit, route, texts, options)
+        finally:
+            self.engine.leave(visit)
 
     async def run_each(
         self, routes: Sequence[Sequence[Task]], texts: Sequence[str], options: Options = DEFAULTS
     ) -> list[Answer]:
         """Do for each text the tasks of its own route, all at once; one without any is its own answer. See ``run``."""
-        visit = _visit(options)
+        visit = _visit(options, sum(len(route) * len(text) for route, text in zip(routes, texts, strict=True)))
         places: dict[tuple[Task, ...], list[int]] = {}
         for place, route in enumerate(routes):
             places.setdefault(tuple(route), []).append(place)
@@ -103,14 +112,17 @@ class Translator:
             found = await self._run_along(visit, route, [texts[place] for place in places], options)
             answers.update(zip(places, found, strict=True))
 
-        await _all([run(route, of_route) for route, of_route in places.items() if route])
+        try:
+            await _all([run(route, of_route) for route, of_route in places.items() if route])
+        finally:
+            self.engine.leave(visit)
         return [answers[place] for place in range(len(texts))]
 
     async def _run_along(
         self, visit: Visit, route: Sequence[Task], texts: Sequence[str], options: Options
     ) -> list[Answer]:
         self.engine.refuse_early(visit)
-        async with _Deadline(options.timeout_seconds).held():
+        async with Deadline(options.timeout_seconds, options.waited_seconds).held():
             if len(route) == 1 or options.text_format != "text":
                 return await self._run_all(visit, route, texts, options)
             # What one of them wrapped, the next could not tell from lines.
@@ -140,7 +152,7 @@ class Translator:
         """Return the texts with what carries the terms of the request; InvalidRequest where a network carries none."""
         first, last = route[0], route[-1]
         vocabulary = self._glossaries[first].vocabulary
-        carried = Carried(texts, Glossary(vocabulary, {}).under(options.glossary), last.target, options.text_format)
+        carried = Carried(texts, Glossary(vocabulary, options.glossary), last.target, options.text_format)
         for task in route:
             if carried and not self.catalogue.serving[task].tokenizer.masks:
                 name = self.catalogue.serving[task].manifest.name
@@ -162,13 +174,13 @@ class Translator:
 
         The answer counts: what went wrong in a sentence is mended only when all are there.
         """
-        visit = _visit(options)
+        visit = _visit(options, len(text))
         self.engine.refuse_early(visit)
         current: Futures = []
         following: Futures = []
         hypotheses: list[list[Hypothesis]] = []
         # Not around what is yielded: whoever goes on after that may be another task, which a timeout would not know.
-        deadline = _Deadline(options.timeout_seconds)
+        deadline = Deadline(options.timeout_seconds, options.waited_seconds)
         try:
             async with deadline.held():
                 run = await self._open(task, [text], options)
@@ -206,8 +218,9 @@ class Translator:
 
     async def _read_on(self, run: Run, visit: Visit, options: Options, characters: float = math.inf) -> Futures:
         """Cut the next so many characters into sentences and queue these."""
+        before = run.characters_read
         portion = await aside(run.characters, lambda: run.read(characters))
-        visit.share = run.share_read
+        visit.read += run.characters_read - before
         return self._submit(run, portion, visit, options)
 
     def _submit(self, run: Run, portion: Portion, visit: Visit, options: Options) -> Futures:
@@ -252,31 +265,14 @@ async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
         raise failures.exceptions[0] from None
 
 
-class _Deadline:
-    """So many seconds from now, or never."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
-        self._at = None if seconds is None else asyncio.get_running_loop().time() + seconds
-
-    @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """Give up what is awaited in the block when the time is over, with DeadlineExceeded."""
-        try:
-            async with asyncio.timeout_at(self._at):
-                yield
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"No answer within {self.seconds:g} s") from error
-
-
 async def aside(characters: int, work: Callable[[], Result]) -> Result:
     """Do work on so many characters without holding up the event loop; for a few, a thread would cost more."""
     return work() if characters <= INLINE_CHARACTERS else await asyncio.to_thread(work)
 
 
-def _visit(options: Options) -> Visit:
-    patience = math.inf if options.timeout_seconds is None else options.timeout_seconds
-    return Visit(options.client, patience)
+def _visit(options: Options, characters: int) -> Visit:
+    patience = math.inf if options.timeout_seconds is None else options.timeout_seconds - options.waited_seconds
+    return Visit(options.client, patience, characters)
 
 
 def _configured(decoding: DecodingConfig, options: Options) -> DecodingConfig:

@@ -62,6 +62,8 @@ class WaitingRoom:
 
     def take(self, count: int) -> list[Job]:
         """Remove those who are next, and return them."""
+        if not count:
+            return []
         taken = self.first(count)
         for job in taken:
             self._clock = self._clocks[job.client]

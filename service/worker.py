@@ -64,13 +64,19 @@ class Worker:
         """The cheapest admission of late, which is what it costs to stop for one at all, and when the last was."""
         self.load = Load(0, 0, 0)
         """What is being decoded."""
+        self.answered = 0
+        """How many sentences have been decoded to their end."""
 
     def limits(self, limits: Load) -> Load:
         """Return the limits, or less of them for a while after a failure."""
-        if self._share < 1 and time.monotonic() - self._failed_at > RECOVERY_SECONDS:
-            self._share *= 2
-            self._failed_at = time.monotonic()
+        self._recover()
         return limits if self._share >= 1 else Load(*(max(1, int(limit * self._share)) for limit in limits))
+
+    def _recover(self) -> None:
+        """Admit more by all the time that has passed, in which there may have been nobody to ask for the limits."""
+        while self._share < 1 and time.monotonic() - self._failed_at > RECOVERY_SECONDS:
+            self._share *= 2
+            self._failed_at += RECOVERY_SECONDS
 
     def advance(self, joining: Sequence[Job]) -> None:
         """Drop whom nobody waits for, let the others join, and take a step; answer who is done."""
@@ -143,6 +149,7 @@ class Worker:
             job, admitted_at = jobs.pop(ticket)
             self._metrics.decode_seconds.observe(now - admitted_at)
             self._answer(job, hypotheses)
+        self.answered += len(done)
 
     def _answer(self, job: Job, hypotheses: list[Hypothesis]) -> None:
         name = job.bundle.manifest.name
@@ -165,6 +172,7 @@ class Worker:
     def _fail(self, jobs: Sequence[Job], message: str, name: str) -> None:
         """Log the exception that is being handled, fail the jobs, and admit less for a while."""
         logger.exception(message, len(jobs), name, ", ".join(sorted({job.request_id or "-" for job in jobs})))
+        self._recover()
         self._share = max(self._share / 2, 1 / 1024)
         self._failed_at = time.monotonic()
         for job in jobs:

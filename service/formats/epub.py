@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from service.errors import InvalidRequest
-from service.formats.archive import Archive, serialize
+from service.formats.archive import Archive, guarded_parser, serialize
 from service.formats.encoding import Decoded, decode_html
 from service.formats.opened import FileJob, Opened
 from service.formats.parts import PLAIN, read_parts
@@ -41,7 +41,7 @@ def open_epub(content: bytes, job: FileJob) -> Opened:
         raise archive.encrypted()
     documents = {name: decode_html(archive.read(name), job.source) for name in names}
     contents = [name for name in archive.names if name.endswith(".ncx")]
-    parts = read_parts(archive, contents, job, lambda *_: {f"{_NCX}text": PLAIN})
+    parts = read_parts(archive, contents, job, lambda _: {f"{_NCX}text": PLAIN})
 
     def write(translations: Sequence[str]) -> bytes:
         pages = zip(documents.items(), translations, strict=False)
@@ -88,7 +88,7 @@ def _written(decoded: Decoded, page: str, language: str) -> bytes:
         return content
     # No program would show it. What can be read of it is better than nothing, and if that is nothing, the source is.
     try:
-        root = etree.fromstring(content, _parser(recover=True))
+        root = etree.fromstring(content, guarded_parser(recover=True))
     except etree.LxmlError:
         return before
     return before if root is None else serialize(root.getroottree())
@@ -96,14 +96,10 @@ def _written(decoded: Decoded, page: str, language: str) -> bytes:
 
 def _is_well_formed(content: bytes) -> bool:
     try:
-        etree.fromstring(content, _parser(recover=False))
+        etree.fromstring(content, guarded_parser())
     except (etree.LxmlError, ValueError):
         return False
     return True
-
-
-def _parser(*, recover: bool) -> Any:
-    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=recover)
 
 
 def _put_language(tree: Any, language: str) -> bool:

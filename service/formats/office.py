@@ -101,7 +101,7 @@ def open_pptx(content: bytes, job: FileJob) -> Opened:
 def _open(archive: Archive, names: Sequence[str], job: FileJob) -> Opened:
     if "[Content_Types].xml" not in archive or not names:
         raise InvalidRequest(f"Invalid file: not a {archive.suffix} file, though a zip archive")
-    parts = read_parts(archive, names, job, lambda *_: DIALECTS, _is_shown)
+    parts = read_parts(archive, names, job, lambda _: DIALECTS, _is_shown)
     return Opened(parts.texts, "html", lambda translations: archive.rewrite(parts.write(translations)))
 
 

@@ -59,7 +59,7 @@ def _open(archive: Archive, kind: str, job: FileJob) -> Opened:
     names = [name for name in dict.fromkeys(names) if name in archive]
     if not names:
         raise InvalidRequest(f"Invalid file: the {archive.suffix} file has no content")
-    parts = read_parts(archive, names, job, lambda _, tree: _dialects(tree), _is_shown)
+    parts = read_parts(archive, names, job, _dialects, _is_shown)
     return Opened(parts.texts, "html", lambda translations: archive.rewrite(parts.write(translations)))
 
 

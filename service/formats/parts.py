@@ -74,20 +74,20 @@ def read_parts(
     archive: Archive,
     names: Sequence[str],
     job: FileJob,
-    dialect_of: Callable[[str, Any], Mapping[str, Dialect]],
+    dialect_of: Callable[[Any], Mapping[str, Dialect]],
     is_shown: Callable[[str, Any], bool] = lambda *_: True,
 ) -> Parts:
     """Find the paragraphs in parts of an archive; InvalidRequest where they have more characters than the job allows,
     or more paragraphs than documents have.
 
-    ``dialect_of`` tells by a part's name and tree which elements are paragraphs, and ``is_shown`` by its name and a
+    ``dialect_of`` tells by a part's tree which elements are paragraphs, and ``is_shown`` by its name and a
     paragraph whether anyone sees it.
     """
     parts = Parts({}, [])
     characters = 0
     for name in names:
         tree = archive.parse(name)
-        dialects = dialect_of(name, tree)
+        dialects = dialect_of(tree)
         # All are read before one is written, as they may be in each other.
         for element in tree.iter(*dialects):
             text = "".join(element.itertext())

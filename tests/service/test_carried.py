@@ -16,7 +16,7 @@ TERMS = {"Hund": "toutou", "Vertrag": "accord", "Telefon": "iPhone", "Mütter": 
 
 def carried(text: str, text_format: Literal["text", "html"] = "text") -> Carried:
     vocabulary = Vocabulary.of(Task.parse("translate:de:en"), TOKENIZER)
-    return Carried([text], Glossary(vocabulary, {}).under(TERMS), "fr", text_format)
+    return Carried([text], Glossary(vocabulary, TERMS), "fr", text_format)
 
 
 def there_and_back(text: str, text_format: Literal["text", "html"] = "text") -> str:

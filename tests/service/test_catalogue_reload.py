@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from model import bundle as bundle_module
 from model.bundle import GLOSSARY, MANIFEST, NETWORK, SIGNATURE, TOKENIZER, BundleError, sign_bundle
 from service import catalogue
 from service.catalogue import Catalogue, Changes, compare, load_catalogue, stamps
@@ -30,9 +31,11 @@ def load(models: Path, before: Catalogue = catalogue.NOTHING) -> Catalogue:
     return load_catalogue(settings(models), before)
 
 
-def test_a_bundle_that_did_not_change_is_kept_without_being_read(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_that_did_not_change_is_kept_and_not_loaded_again(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = load(models)
-    (models / "tiny" / NETWORK).unlink()
+    monkeypatch.setattr(bundle_module, "_load_network", pytest.fail)
     monkeypatch.setattr(catalogue, "warm_up", pytest.fail)
     after = load(models, before)
     assert after == before
@@ -96,6 +99,23 @@ def test_a_broken_one_leaves_the_old_version_in_place_and_says_why(
     assert after.counts == {"ready": 0, "outdated": 1, "failed": 0}
     assert compare(before, after) == Changes([], [], [], {"tiny": error})
     assert error.partition(": ")[2] in caplog.text
+
+
+@pytest.mark.parametrize("name", [NETWORK, TOKENIZER])
+def test_a_file_that_is_damaged_beside_its_old_manifest_is_told_and_mended_without_loading(
+    models: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, noticed = load(models), stamps(models)
+    content = (models / "tiny" / name).read_bytes()
+    (models / "tiny" / name).write_bytes(content[:-1])
+    assert stamps(models) != noticed
+    after = load(models, before)
+    error = f"tiny: {name} is not the file that was exported: its checksum differs"
+    assert after.entries == [("tiny", before.bundles[0], error)]
+    assert after.counts["outdated"] == 1
+    (models / "tiny" / name).write_bytes(content)
+    monkeypatch.setattr(bundle_module, "_load_network", pytest.fail)
+    assert load(models, after) == before
 
 
 def test_one_that_fails_its_warm_up_leaves_the_old_version_in_place(

@@ -10,6 +10,7 @@ from model.bundle import Bundle
 from model.config import DecodingConfig
 from model.hypothesis import Hypothesis
 from model.search import Sentence
+from service import engine as engine_module
 from service.admission import Static
 from service.engine import Engine
 from service.errors import DecodingFailed
@@ -202,6 +203,28 @@ def test_each_worker_decodes_in_a_thread_of_its_own_with_its_own_number_of_threa
     finally:
         torch.set_num_threads(1)
     assert seen == {("engine-0", 3), ("engine-1", 3)}
+
+
+@one_or_two_workers
+def test_a_step_that_hangs_holds_up_nobody_who_closes_the_engine(
+    engine: Engine,
+    bundle: Bundle,
+    search: GatedSearch,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    keep_busy(engine, bundle, search)
+    monkeypatch.setattr(engine_module, "CLOSE_SECONDS", 0.0)
+    engine.close()
+    assert "given up: after 0 s" in caplog.text
+    assert engine.stalled_seconds() > 0
+
+
+@one_or_two_workers
+def test_an_engine_that_was_closed_is_in_no_step(engine: Engine, bundle: Bundle) -> None:
+    answers(engine.submit(bundle, [[1]], CONFIG))
+    engine.close()
+    assert engine.stalled_seconds() == 0
 
 
 # Failing

@@ -94,8 +94,8 @@ def test_nothing_is_refused_for_its_time_while_nobody_waits_or_the_time_is_not_k
 
 def test_what_has_been_let_in_is_not_refused_when_it_goes_on(bundle: Bundle) -> None:
     engine = new_engine()
-    visit = Visit("a", 60.0, share=0.5)
+    visit = Visit("a", 60.0, characters=4, read=2)
     engine.submit(bundle, [[1]], CONFIG, visit=visit)
     measured(engine, 1000.0)
-    visit.share = 1.0
+    visit.read = visit.characters
     engine.submit(bundle, [[1]], CONFIG, visit=visit)

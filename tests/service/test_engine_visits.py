@@ -78,12 +78,12 @@ def test_what_is_to_come_is_refused_or_let_in_at_the_door_and_keeps_its_room(
     futures = keep_busy(engine, bundle, search)
     futures += engine.submit(bundle, [[1]], CONFIG)
     with pytest.raises(Overloaded):
-        engine.submit(bundle, [[2] * 2], CONFIG, visit=Visit(share=1 / 3))
-    visit = Visit(share=1 / 2)
+        engine.submit(bundle, [[2] * 2], CONFIG, visit=Visit(characters=6, read=2))
+    visit = Visit(characters=4, read=2)
     futures += engine.submit(bundle, [[3] * 2], CONFIG, visit=visit)
     with pytest.raises(Overloaded):
         engine.submit(bundle, [[4] * 2], CONFIG)
-    visit.share = 1.0
+    visit.read = visit.characters
     futures += engine.submit(bundle, [[3]], CONFIG, visit=visit)  # less than was expected
     futures += engine.submit(bundle, [[4] * 2], CONFIG)
     search.gate.set()
@@ -92,7 +92,7 @@ def test_what_is_to_come_is_refused_or_let_in_at_the_door_and_keeps_its_room(
 
 @pytest.mark.parametrize("engine", [{"max_queued_pieces": 6}], indirect=True)
 def test_who_leaves_gives_up_the_room_of_what_was_to_come(engine: Engine, bundle: Bundle) -> None:
-    visit = Visit(share=0.01)
+    visit = Visit(characters=100, read=1)
     futures = engine.submit(bundle, [[1]], CONFIG, visit=visit)
     assert answers(futures) == [[1]]
     with pytest.raises(Overloaded):
@@ -103,7 +103,7 @@ def test_who_leaves_gives_up_the_room_of_what_was_to_come(engine: Engine, bundle
 
 
 def test_a_closed_engine_takes_nothing_of_who_was_let_in_either(engine: Engine, bundle: Bundle) -> None:
-    visit = Visit(share=0.5)
+    visit = Visit(characters=4, read=2)
     answers(engine.submit(bundle, [[1]], CONFIG, visit=visit))
     engine.close()
     with pytest.raises(NotReady):

@@ -2,18 +2,21 @@ import asyncio
 import time
 from collections.abc import Callable
 from random import Random
+from threading import Event
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service import files
 from service.errors import InvalidRequest
-from service.files import SUPPORTED, translate_file
+from service.files import FILES_AT_ONCE, SUPPORTED, open_file, translate_file
 from service.formats import parts, runs
-from service.formats.opened import FileJob, Format
+from service.formats.opened import FileJob, Format, Opened
 from service.formats.subtitles import open_srt
 from service.formats.text import open_html, open_txt
 from tests.service.documents import docx, echo, epub, odf_part, odt, pptx, shout, texts_of, translated, unzipped, zipped
+from tests.service.fakes import PATIENCE_SECONDS, wait_until
 
 DOCUMENTS = {
     ".txt": "hallo welt\n".encode("utf-16"),
@@ -54,6 +57,37 @@ def test_a_document_is_translated(suffix: str) -> None:
 def test_another_format_is_refused_with_those_that_are_known(suffix: str) -> None:
     with pytest.raises(InvalidRequest, match=r"is not supported; \.txt, "):
         translated(b"x", suffix)
+
+
+def test_files_of_clients_that_left_are_read_on_by_no_more_threads_than_files_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_end, reading = Event(), []
+
+    def read(content: bytes, _: FileJob) -> Opened:
+        reading.append(content)
+        may_end.wait(PATIENCE_SECONDS)
+        return Opened([], "text", lambda _: b"")
+
+    monkeypatch.setitem(files._OPEN, ".txt", read)
+
+    def reads(count: int) -> Callable[[], bool]:
+        return lambda: len(reading) == count
+
+    async def come_and_leave() -> None:
+        try:
+            for number in range(3 * FILES_AT_ONCE):
+                opening = asyncio.create_task(open_file(bytes([number]), ".txt", FileJob()))
+                await asyncio.to_thread(wait_until, reads(min(number + 1, FILES_AT_ONCE)))
+                opening.cancel()
+                await asyncio.wait([opening])
+            assert await asyncio.to_thread(lambda: "for texts")
+        finally:
+            may_end.set()
+        await open_file(b"last", ".txt", FileJob())
+
+    asyncio.run(come_and_leave())
+    assert reading == [*map(bytes, zip(range(FILES_AT_ONCE))), b"last"]
 
 
 def test_a_suffix_in_capitals_is_the_same() -> None:

@@ -5,14 +5,14 @@ import pytest
 from model.config import Task
 from model.guidance import Terms
 from model.tokenizer import Tokenizer
-from service.glossary import MAX_FORCED_PIECES, Glossary, Vocabulary, begun_as_sentence
+from service.glossary import MAX_FORCED_PIECES, Found, Glossary, Vocabulary, begun_as_sentence
 from tests.service.fakes import CharacterTokenizer
 
 TOKENIZER: Any = CharacterTokenizer()
 
 
 def glossary(terms: dict[str, str], task: str = "translate:de:en") -> Glossary:
-    return Glossary(Vocabulary.of(Task.parse(task), TOKENIZER), {}).under(terms)
+    return Glossary(Vocabulary.of(Task.parse(task), TOKENIZER), terms)
 
 
 def terms_of(sentence: str, given: Glossary) -> Terms:
@@ -41,6 +41,10 @@ def forced(sentence: str, terms: dict[str, str], task: str = "translate:de:en") 
 )
 def test_each_whole_word_of_the_glossary_is_forced_the_longest_first(sentence: str, expected: list[str]) -> None:
     assert forced(sentence, {"Vertrag": "deal", "neue Vertrag": "new deal"}) == expected
+
+
+def test_spaces_around_a_term_do_not_count() -> None:
+    assert forced("der Vertrag gilt", {" Vertrag\t": "deal", " ": "x"}) == ["deal"]
 
 
 def test_in_a_language_without_spaces_a_term_may_stand_anywhere() -> None:
@@ -91,20 +95,44 @@ def test_what_begins_a_sentence_is_forced_with_a_capital_if_it_has_none_of_its_o
     [
         ("hounds bark.", "Hounds bark."),
         ("\u201chounds\u201d bark.", "\u201cHounds\u201d bark."),
-        ("The Hounds of Hounds", "The hounds of hounds"),
-        ("Hounds and Hounds", "Hounds and hounds"),
+        ("The Hounds of Hounds", "The hounds of Hounds"),
+        ("Hounds and Hounds", "Hounds and Hounds"),
         ("houndsmen and Houndsmen", "houndsmen and Houndsmen"),
         ("iPhone", "iPhone"),
         ("", ""),
     ],
 )
-def test_a_translation_has_a_capital_where_it_begins_the_output_and_nowhere_else(output: str, expected: str) -> None:
-    assert begun_as_sentence(output, "Hunde bellen.", ["hounds", "iPhone"]) == expected
+def test_a_translation_that_begins_the_output_has_a_capital_and_the_one_that_was_foreseen_has_none_elsewhere(
+    output: str, expected: str
+) -> None:
+    found = [Found(0, 5, "hounds"), Found(6, 7, "iPhone")]
+    assert begun_as_sentence(output, "Hunde bellen.", found, "en") == expected
 
 
 def test_in_a_sentence_that_begins_small_it_stays_as_it_is() -> None:
-    assert begun_as_sentence("hounds bark", "hunde bellen", ["hounds"]) == "hounds bark"
-    assert begun_as_sentence("hounds bark", "狗叫", ["hounds"]) == "Hounds bark"
+    found = [Found(0, 1, "hounds")]
+    assert begun_as_sentence("hounds bark", "hunde bellen", found, "en") == "hounds bark"
+    assert begun_as_sentence("hounds bark", "狗叫", found, "en") == "Hounds bark"
+
+
+def test_a_capital_is_that_of_the_language() -> None:
+    assert begun_as_sentence("ilk gün", "First day", [Found(0, 5, "ilk")], "tr") == "İlk gün"
+    assert begun_as_sentence("ilk gün", "First day", [Found(0, 5, "ilk")], "en") == "Ilk gün"
+
+
+def test_names_that_are_written_as_a_translation_keep_their_capital() -> None:
+    assert (
+        begun_as_sentence("He may come in May.", "Er darf im Mai kommen.", [Found(3, 7, "may")], "en")
+        == "He may come in May."
+    )
+
+
+def test_of_terms_that_begin_together_the_longer_counts_whoever_gave_it_and_else_the_own() -> None:
+    below = glossary({"alter Hund": "old dog", "Hund": "dog", "Katze": "cat"})
+    own = below.under({"alter": "old", "Hund": "hound", "Katze im Sack": "pig in a poke"})
+    text = "Ein alter Hund, ein alter Mann, ein Hund, eine Katze, die Katze im Sack."
+    assert [one.translation for one in own.find(text)] == ["old dog", "old", "hound", "cat", "pig in a poke"]
+    assert [one.translation for one in below.find(text)] == ["old dog", "dog", "cat", "cat"]
 
 
 def test_pieces_are_sorted_by_what_they_may_be_where_words_have_spaces(tiny_tokenizer: Tokenizer) -> None:

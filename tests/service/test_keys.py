@@ -41,6 +41,14 @@ def test_a_file_that_another_writes_is_said_to_be_so(write: Callable[[Path], obj
     assert [key.name for key in list_keys(path)] == ["a"]
 
 
+def test_a_file_whose_pages_are_damaged_is_said_to_be_so(path: Path) -> None:
+    for number in range(60):  # which fill several pages
+        add_key(path, str(number), {KeyScope.TRANSLATE}, None)
+    path.write_bytes(path.read_bytes()[:-4096] + bytes(4096))
+    with pytest.raises(SettingsError, match=r"^DRAGOMAN_KEYS: .* cannot be read: "):
+        list_keys(path)
+
+
 def test_a_key_is_known_again_with_its_scopes_and_its_limit(path: Path) -> None:
     key = add_key(path, "web", {KeyScope.TRANSLATE, KeyScope.SUMMARIZE}, "5/minute")
     with closing(KeyFile(path)) as keys:

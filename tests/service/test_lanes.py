@@ -139,6 +139,17 @@ def test_a_lane_s_sentences_follow_each_other_as_the_mean_of_late_says(
     assert lanes.sentence_seconds == pytest.approx({Lane.FOREGROUND: 1.0, Lane.BACKGROUND: 0.0}, abs=1e-3)
 
 
+def test_who_is_given_up_is_not_counted_as_answered(bundle: Bundle, seconds_of: dict[Lane, float]) -> None:
+    del seconds_of
+    lanes = Lanes(Metrics())
+    given_up = [job(bundle, Lane.FOREGROUND, 10) for _ in range(5)]
+    turns(lanes, [*given_up, job(bundle, Lane.FOREGROUND, 4)], 2)
+    for one in given_up:
+        one.future.cancel()
+    turns(lanes, [], 2)
+    assert lanes.sentence_seconds[Lane.FOREGROUND] == pytest.approx(4.0)
+
+
 def test_the_other_lane_s_steps_count_too_while_both_have_work(bundle: Bundle, seconds_of: dict[Lane, float]) -> None:
     del seconds_of
     lanes = Lanes(Metrics())

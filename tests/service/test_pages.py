@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from service.pages import PageHeaders
-from tests.service.live import Live, local_settings, running
+from tests.service.live import Live, assert_error, local_settings, running
 
 
 def policy_of(answer: httpx.Response) -> dict[str, list[str]]:
@@ -75,6 +75,39 @@ def test_where_origins_are_named_pages_of_others_may_not_ask(tmp_path: Path) -> 
     with running(settings, wait_for_networks=False) as live:
         assert allowed_origin(live, "https://b.example") == "https://b.example"
         assert allowed_origin(live, "https://c.example") is None
+
+
+# Errors are like those of the API
+
+
+@pytest.mark.parametrize("path", ["/", "/web/main.js", "/static-offline-docs/swagger-ui.css"])
+@pytest.mark.parametrize(
+    ("asked", "status", "message"),
+    [
+        ("bytes=999999999-", 416, "Requested Range Not Satisfiable"),
+        ("bytes=x", 400, None),
+        ("pages=1-2", 400, "Only support bytes range"),
+    ],
+)
+def test_a_range_that_a_file_has_not_is_an_error_in_json(
+    path: str, asked: str, status: int, message: str | None, live: Live
+) -> None:
+    answer = live.client.get(path, headers={"Range": asked})
+    assert_error(answer, status, message)
+    assert ("content-range" in answer.headers) == (status == 416)
+    assert live.client.get(path, headers={"Range": "bytes=0-9"}).status_code == 206
+    head = live.client.head(path, headers={"Range": asked})
+    assert (head.status_code, head.headers["content-type"], head.content) == (status, "application/json", b"")
+
+
+def test_a_preflight_that_is_refused_is_an_error_in_json(tmp_path: Path) -> None:
+    settings = local_settings(tmp_path, cors_origins="https://a.example")
+    asked = {"Origin": "https://c.example", "Access-Control-Request-Method": "POST"}
+    with running(settings, wait_for_networks=False) as live:
+        answer = live.client.options("/translate", headers=asked)
+        assert_error(answer, 400, "Disallowed CORS origin")
+        assert "Origin" in answer.headers["vary"]
+        assert live.client.options("/translate", headers=asked | {"Origin": "https://a.example"}).text == "OK"
 
 
 # Nothing that a client sends is part of a path

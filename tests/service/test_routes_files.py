@@ -1,3 +1,4 @@
+import asyncio
 import io
 import threading
 import zipfile
@@ -8,8 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
+from service import file_routes
+from service.deadline import Deadline
+from service.errors import Overloaded
 from service.file_routes import MAX_FILES
 from service.files import SUPPORTED
+from service.translator import Options, Translator
 from tests.service.documents import docx
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch
 from tests.service.live import Live, assert_counted, assert_error, local_settings, running, serve_fakes
@@ -209,6 +214,42 @@ def test_files_beyond_those_that_are_being_translated_are_refused(served: Live) 
     assert send(served, "a.pdf", b"Abc.").status_code == 400
     assert send(served, "a.txt", b"Abc.").status_code == 200
     assert served.state.files_in_progress == 0
+
+
+@pytest.mark.parametrize("served", [{"timeout_seconds": 0.05}], indirect=True)
+def test_a_file_whose_turn_does_not_come_in_time_is_told_so_and_given_up(
+    served: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served.state, "file_turns", asyncio.Semaphore(0))
+    assert_error(send(served, "a.txt", b"Abc."), 504, "No answer within 0.05 s")
+    assert served.state.files_in_progress == 0
+
+
+@pytest.mark.parametrize("served", [{"timeout_seconds": 0.05}], indirect=True)
+def test_a_file_that_takes_too_long_to_be_read_is_told_so_and_its_turn_is_the_next_one_s(
+    served: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_routes, "open_file", lambda *_: asyncio.Event().wait())
+    assert_error(send(served, "a.txt", b"Abc."), 504, "No answer within 0.05 s")
+    assert not served.state.file_turns.locked()
+
+
+def test_the_time_that_a_file_waits_for_its_turn_is_part_of_what_its_answer_may_take(
+    served: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Options] = []
+
+    async def note(_: Translator, __: object, ___: object, options: Options) -> None:
+        asked.append(options)
+        raise Overloaded("Too busy: the answer would come too late", retry_after_seconds=7)
+
+    monkeypatch.setattr(Translator, "run_along", note)
+    monkeypatch.setattr(file_routes, "Deadline", lambda seconds: Deadline(seconds, 20.0))
+    answer = send(served, "a.txt", b"Abc.")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+    (options,) = asked
+    assert options.timeout_seconds == served.state.settings.timeout_seconds
+    assert 20 <= options.waited_seconds < 20 + PATIENCE_SECONDS
 
 
 def test_a_file_in_no_language_that_is_served_comes_back_as_it_is(served: Live) -> None:

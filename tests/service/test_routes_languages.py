@@ -321,7 +321,7 @@ def test_a_glossary_that_is_none_is_refused(glossary: Any, served: Live) -> None
     body = {"q": "Vertrag", "source": "de", "target": "en", "glossary": glossary}
     answer = served.client.post("/translate", json=body)
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("Invalid request: glossary parameter ")
+    assert answer.json()["error"].startswith("Invalid request: glossary parameter")
 
 
 # Sentence by sentence

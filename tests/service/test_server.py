@@ -32,6 +32,7 @@ GATED = """
 # The command, but its engine's first step waits until someone has written to a named pipe and closed it.
 import pathlib, sys
 from model.search import Batch
+from service import engine
 from service.cli import app
 from service.worker import Worker
 
@@ -49,6 +50,7 @@ def begin(self, joining):
     advance(self, joining)
 
 Worker.advance = begin
+engine.CLOSE_SECONDS = 0.1
 app()
 """
 
@@ -158,6 +160,20 @@ def test_killed_it_starts_again_on_its_port_and_idle_it_leaves_with_0_on_sigterm
         process.popen.send_signal(signal.SIGTERM)
         assert process.popen.wait(5) == 0
         assert without_traceback(process)
+
+
+def test_a_step_that_hangs_keeps_no_service_from_leaving(reversal_models: Path, gate: Path) -> None:
+    with started_gated(gate, reversal_models) as process:
+        url = process.client.base_url
+        with socket.create_connection((url.host, url.port or 0)) as leaves:
+            leaves.sendall(
+                b"POST /translate?q=Abc&source=de&target=en HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+            )
+            process.wait_for_log("the gate is reached")
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.leaves_with() == 1
+    assert "given up: after 0.1 s 1 threads are still decoding" in "".join(process.log)
+    assert without_traceback(process)
 
 
 # The same server in a thread, whose state can be reached

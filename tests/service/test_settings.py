@@ -1,8 +1,10 @@
 import os
+import traceback
 from pathlib import Path
 
 import pytest
 import torch
+from pydantic import Secret
 
 from service.settings import (
     MAX_WORKERS,
@@ -42,7 +44,7 @@ def test_without_any_setting_the_starters_are_served_to_this_machine_alone() -> 
         ("DRAGOMAN_DRAIN_SECONDS", "0.5", "drain_seconds", 0.5),
         ("DRAGOMAN_KEYS", "/srv/keys.sqlite", "keys", Path("/srv/keys.sqlite")),
         ("DRAGOMAN_RATE_LIMIT", "60/minute", "rate_limit", "60/minute"),
-        ("DRAGOMAN_RATE_STORAGE", "redis://cache:6379/1", "rate_storage", "redis://cache:6379/1"),
+        ("DRAGOMAN_RATE_STORAGE", "redis://cache:6379/1", "rate_storage", Secret("redis://cache:6379/1")),
         ("DRAGOMAN_TRUSTED_PROXIES", "10.0.0.0/8", "trusted_proxies", "10.0.0.0/8"),
         ("DRAGOMAN_CORS_ORIGINS", "https://a.example", "cors_origins", "https://a.example"),
         ("DRAGOMAN_MAX_CONNECTIONS", "8", "max_connections", 8),
@@ -90,6 +92,21 @@ def test_an_impossible_setting_is_named_in_one_line(name: str, text: str, monkey
     monkeypatch.setenv(f"DRAGOMAN_{name}", text)
     with pytest.raises(SettingsError, match=rf"^DRAGOMAN_{name}: .+$"):
         load_settings()
+
+
+def test_the_password_of_a_storage_is_neither_shown_nor_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_RATE_STORAGE", "redis://:geheim@cache:6379/1")
+    settings = load_settings()
+    assert settings.rate_storage.get_secret_value() == "redis://:geheim@cache:6379/1"
+    shown = [str(settings), repr(settings), str(settings.model_dump()), settings.model_dump_json()]
+    assert not [one for one in shown if "geheim" in one]
+
+
+def test_the_password_of_a_storage_that_cannot_be_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_RATE_STORAGE", "postgres://:geheim@cache")
+    with pytest.raises(SettingsError, match=r"^DRAGOMAN_RATE_STORAGE: .+$") as refused:
+        load_settings()
+    assert "geheim" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_an_impossible_option_is_named_like_its_variable() -> None:

@@ -123,6 +123,14 @@ def test_what_is_refused_is_a_span_with_its_status(
     assert span.status.status_code is code
 
 
+def test_a_request_for_the_head_alone_has_the_route_too(traced: Traced) -> None:
+    assert traced.live.client.head("/languages").status_code == 200
+    span = traced.spans(1)["HEAD /languages"]
+    assert span.attributes
+    assert span.attributes["http.request.method"] == "HEAD"
+    assert span.attributes["http.route"] == "/languages"
+
+
 def test_an_unforeseen_error_is_an_error_whose_message_stays_here(
     traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -286,6 +286,27 @@ def test_however_often_it_fails_one_sentence_may_try(
     assert worker.limits(LIMITS) == LIMITS
 
 
+@pytest.mark.parametrize(("periods", "share"), [(0, 1 / 8), (1, 1 / 4), (2, 1 / 2), (3, 1), (1000, 1)])
+def test_time_in_which_nobody_came_counts_as_time_without_a_failure(
+    periods: int, share: float, worker: Worker, search: GatedSearch, bundle: Bundle, clock: Clock
+) -> None:
+    search.answer = fail
+    for _ in range(3):
+        worker.advance([job(bundle, [1])])
+    clock.now += periods * RECOVERY_SECONDS + 0.1
+    assert worker.limits(LIMITS).sentences == LIMITS.sentences * share
+
+
+def test_a_failure_long_after_another_counts_as_the_first(
+    worker: Worker, search: GatedSearch, bundle: Bundle, clock: Clock
+) -> None:
+    search.answer = fail
+    worker.advance([job(bundle, [1])])
+    clock.now += 2 * RECOVERY_SECONDS
+    worker.advance([job(bundle, [1])])
+    assert worker.limits(LIMITS).sentences == LIMITS.sentences / 2
+
+
 # What it learns and tells
 
 

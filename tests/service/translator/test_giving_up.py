@@ -57,6 +57,12 @@ def test_a_deadline_that_passes_says_how_long_it_was(translator: Translator, sea
         run(translator, TRANSLATE, ["Abc."], timeout_seconds=0.01)
 
 
+def test_the_time_that_a_request_has_waited_already_counts(translator: Translator, search: GatedSearch) -> None:
+    search.gate.clear()
+    with pytest.raises(DeadlineExceeded, match=r"^No answer within 100 s$"):
+        run(translator, TRANSLATE, ["Abc."], timeout_seconds=100.0, waited_seconds=99.99)
+
+
 def test_a_deadline_that_does_not_pass_changes_nothing(translator: Translator) -> None:
     (answer,) = run(translator, TRANSLATE, ["Abc."], timeout_seconds=PATIENCE_SECONDS)
     assert answer.texts == [".cbA"]

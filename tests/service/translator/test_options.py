@@ -78,3 +78,14 @@ def test_attention_is_asked_of_the_network_only_when_wanted(
 ) -> None:
     run(translator, TRANSLATE, ["Abc. Def."], attention=attention)
     assert [sentence.attention for sentence in search.sentences] == [attention] * 2
+
+
+def test_terms_of_a_bundle_that_stays_are_not_read_again(
+    translator: Translator, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.translator.Glossary", None)
+    (answer,) = run(Translator(translator.catalogue, translator.engine, translator), TRANSLATE, ["Abc"])
+    assert answer.texts == ["cbA"]
+    changed = dict.fromkeys(bundle.manifest.tasks, bundle._replace(glossaries={TRANSLATE: {"Abc": "x"}}))
+    with pytest.raises(TypeError, match="not callable"):
+        Translator(translator.catalogue._replace(serving=changed), translator.engine, translator)

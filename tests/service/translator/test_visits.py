@@ -22,16 +22,28 @@ LONG = "Abc. Def.\n" * (PORTION_CHARACTERS // 4)
 
 
 @pytest.fixture
-def visits(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> list[Visit]:
+def shares() -> list[float]:
+    """Return how much of its visit had been submitted with each submission."""
+    return []
+
+
+@pytest.fixture
+def visits(translator: Translator, monkeypatch: pytest.MonkeyPatch, shares: list[float]) -> list[Visit]:
     """Return whose the sentences are of each submission."""
     submit, visits = translator.engine.submit, []
 
     def note(*arguments: Any, visit: Visit, **options: Any) -> Any:
         visits.append(visit)
+        shares.append(visit.share)
         return submit(*arguments, visit=visit, **options)
 
     monkeypatch.setattr(translator.engine, "submit", note)
     return visits
+
+
+def test_who_has_waited_already_has_so_much_less_patience(translator: Translator, visits: list[Visit]) -> None:
+    run(translator, TRANSLATE, ["Abc"], timeout_seconds=60.0, waited_seconds=20.0)
+    assert [visit.patience_seconds for visit in visits] == [40.0]
 
 
 def test_what_is_decoded_again_is_of_the_same_visit(
@@ -53,6 +65,27 @@ def test_texts_of_several_languages_and_the_steps_of_a_route_are_of_one_visit(
     assert len(set(visits)) == 1
 
 
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        ([(TRANSLATE,), (TRANSLATE,)], [1]),
+        ([(TRANSLATE,), (FRENCH,), ()], [1 / 2, 1]),
+        ([(TRANSLATE, INTO_CHINESE)], [1 / 2, 1]),
+        ([(TRANSLATE, INTO_CHINESE), (FRENCH,)], [1 / 3, 2 / 3, 1]),
+    ],
+)
+def test_what_is_let_in_is_all_that_a_request_will_submit(
+    routes: list[tuple[Task, ...]],
+    expected: list[float],
+    translator: Translator,
+    visits: list[Visit],
+    shares: list[float],
+) -> None:
+    asyncio.run(translator.run_each(routes, ["Abcdef"] * len(routes)))
+    assert shares == pytest.approx(expected)
+    assert len(set(visits)) == 1
+
+
 def test_the_portions_of_a_stream_are_of_one_visit_and_at_its_end_nothing_is_to_come(
     translator: Translator, visits: list[Visit]
 ) -> None:
@@ -63,6 +96,23 @@ def test_the_portions_of_a_stream_are_of_one_visit_and_at_its_end_nothing_is_to_
     assert len(visits) > 2
     assert len(set(visits)) == 1
     assert visits[0].share == 1
+
+
+@pytest.mark.parametrize("fails", ["first", "second"])
+def test_a_request_that_fails_on_its_way_leaves_nothing_to_come(
+    fails: str, translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, calls = translator._finish, iter(["first", "second"])
+
+    async def failing(*arguments: Any) -> Any:
+        if next(calls) == fails:
+            raise RuntimeError
+        return await finish(*arguments)
+
+    monkeypatch.setattr(translator, "_finish", failing)
+    with pytest.raises(RuntimeError):
+        asyncio.run(translator.run_along((TRANSLATE, INTO_CHINESE), ["Abcdef " * 9]))
+    assert translator.engine._pieces_to_come == {}
 
 
 def test_nothing_is_read_of_a_request_that_would_be_too_late(
