@@ -38,7 +38,7 @@ _LANGUAGES = {
 }
 """Languages by what their texts were in before UTF-8, as HTML's standard has it ("determining the character encoding");
 all others have ``_WESTERN``."""
-_WESTERN, _CHINESE = "cp1252", "gb18030"
+_WESTERN, _CHINESE, _BIG5 = "cp1252", "gb18030", "cp950"
 _ENCODINGS = {language: encoding for encoding, languages in _LANGUAGES.items() for language in languages.split()}
 _BEYOND_ASCII = bytes(range(0x80, 0x100))
 _WORD = re.compile(rb"[\x80-\xff]{4,}")
@@ -70,13 +70,24 @@ def decode(content: bytes, language: str) -> Decoded:
     if content.startswith(tuple(mark for mark, _ in _MARKS)) or _is_in("utf-8", content):
         return _decoded(content, "utf-8")
     older = _ENCODINGS.get(language, _ENCODINGS.get(base_of(language), _WESTERN)) if language else _told(content)
+    older = _BIG5 if older == _CHINESE and _is_big5(content) else older
     return _decoded(content, older if _is_in(older, content) else "utf-8")
 
 
 def _told(content: bytes) -> str:
     """Tell Western European texts, in which letters beyond ASCII are among others, from those of nothing else."""
     in_words = len(b"".join(_WORD.findall(content)))
-    return _CHINESE if 2 * in_words > len(content) - len(content.translate(None, _BEYOND_ASCII)) else _WESTERN
+    return _CHINESE if 2 * in_words > _beyond_ascii(content) else _WESTERN
+
+
+def _is_big5(content: bytes) -> bool:
+    """Tell Chinese in Big5, of which a good part would be none of the usual characters in GB 18030."""
+    unusual = content.decode("gb2312", "replace").count("\N{REPLACEMENT CHARACTER}")
+    return 20 * unusual > _beyond_ascii(content) and _is_in(_BIG5, content)
+
+
+def _beyond_ascii(content: bytes) -> int:
+    return len(content) - len(content.translate(None, _BEYOND_ASCII))
 
 
 def _is_in(encoding: str, content: bytes) -> bool:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from lxml import etree
+
 from service.errors import InvalidRequest
 from service.formats.archive import Archive
 from service.formats.inline import MAX_DEPTH, Mark, Node, Span, Text
@@ -151,10 +153,12 @@ def _pair(start: Node, children: list[Node], end: Node) -> Node:
 
 def _fill(element: Any, root: Span) -> None:
     """Put nodes in the place of all that is in an element."""
-    for child in list(element):
-        element.remove(child)
-    element.text = None
+    # To take out what is large, rather than to move it, takes lxml quadratic time.
+    end = etree.SubElement(element, "end")
     _append(element, root.children)
+    element.text = end.tail
+    for child in list(element)[: element.index(end) + 1]:
+        element.remove(child)
 
 
 def _append(parent: Any, nodes: list[Node]) -> None:

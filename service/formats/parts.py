@@ -8,9 +8,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from service.errors import InvalidRequest
 from service.formats.archive import Archive, serialize
 from service.formats.inline import Mark, Span, Text, from_html, has_words, to_html
 from service.formats.opened import FileJob
+
+MAX_PARAGRAPHS = 100_000
+"""With text, of a file; each takes time, and hardly any of an archive where all are alike."""
 
 
 class Dialect(NamedTuple):
@@ -73,7 +77,8 @@ def read_parts(
     dialect_of: Callable[[Any], Mapping[str, Dialect]],
     is_shown: Callable[[str, Any], bool] = lambda *_: True,
 ) -> Parts:
-    """Find the paragraphs in parts of an archive; InvalidRequest where they have more characters than the job allows.
+    """Find the paragraphs in parts of an archive; InvalidRequest where they have more characters than the job allows,
+    or more paragraphs than documents have.
 
     ``dialect_of`` tells by a part's tree which elements are paragraphs, and ``is_shown`` by its name and a
     paragraph whether anyone sees it.
@@ -90,6 +95,8 @@ def read_parts(
                 continue
             characters += len(text)
             job.check(characters)  # now, as a node of each few of them may take a hundred times their memory
+            if len(parts.paragraphs) == MAX_PARAGRAPHS:
+                raise InvalidRequest(f"Invalid file: it has more than the {MAX_PARAGRAPHS} paragraphs that are allowed")
             dialect = dialects[element.tag]
             root = dialect.read(element)
             if has_words(root.children) and is_shown(name, element):

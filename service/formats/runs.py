@@ -250,11 +250,13 @@ class _Writer:
     def fill(self, element: Any, nodes: Sequence[Node], properties: Any) -> None:
         """Put nodes in the place of all that was read from an element."""
         last = [child for child in element if child.tag in self.names.last]
-        for child in list(element):
-            if not stays(child):
-                element.remove(child)
+        # To take out what is large, rather than to move it, takes lxml quadratic time.
+        end = etree.SubElement(element, self.names.run)
         self._put_all(element, nodes, properties)
         element.extend(last)
+        for child in list(element)[: element.index(end) + 1]:
+            if not stays(child):
+                element.remove(child)
 
     def _put_all(self, parent: Any, nodes: Sequence[Node | _Entry], properties: Any) -> None:
         run: Any = None

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Callable
 from random import Random
 from threading import Event
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 from service import files
 from service.errors import InvalidRequest
 from service.files import FILES_AT_ONCE, SUPPORTED, open_file, translate_file
-from service.formats import runs
+from service.formats import parts, runs
 from service.formats.opened import FileJob, Format, Opened
 from service.formats.subtitles import open_srt
 from service.formats.text import open_html, open_txt
-from tests.service.documents import docx, echo, epub, odf_part, odt, pptx, shout, translated, unzipped, zipped
+from tests.service.documents import docx, echo, epub, odf_part, odt, pptx, shout, texts_of, translated, unzipped, zipped
 from tests.service.fakes import PATIENCE_SECONDS, wait_until
 
 DOCUMENTS = {
@@ -137,6 +138,27 @@ def test_columns_over_the_limit_are_refused_before_each_of_them_is_a_node(monkey
     tab = "a\t"
     with pytest.raises(InvalidRequest, match="exceeds the limit"):
         translated(docx(f"<w:p><w:r><w:t>{9 * tab}</w:t></w:r></w:p>"), ".docx", max_characters=9)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "document"),
+    [
+        (".docx", docx(f"<w:p><w:r><w:t>a</w:t></w:r><w:r><w:pict>{'<w:x/>' * 200_000}</w:pict></w:r></w:p>")),
+        (".odt", odt(f"<text:p>a<draw:frame>{'<text:x/>' * 200_000}</draw:frame></text:p>")),
+    ],
+)
+def test_what_stays_in_a_paragraph_is_moved_in_linear_time(suffix: str, document: bytes) -> None:
+    start = time.process_time()
+    assert translated(document, suffix) != document
+    assert time.process_time() - start < 7  # where it takes a second; in quadratic time it would take twenty
+
+
+def test_more_paragraphs_than_documents_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    paragraph = "<w:p><w:r><w:t>a</w:t></w:r></w:p>"
+    monkeypatch.setattr(parts, "MAX_PARAGRAPHS", 4)
+    assert texts_of(docx("<w:p/>" + 4 * paragraph), ".docx") == ["a"]
+    with pytest.raises(InvalidRequest, match="more than the 4 paragraphs"):
+        texts_of(docx(5 * paragraph), ".docx")
 
 
 @pytest.mark.parametrize("suffix", SUPPORTED)

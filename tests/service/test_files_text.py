@@ -28,6 +28,10 @@ def test_a_text_is_written_in_the_encoding_that_it_was_in(mark: bytes, encoding:
         ("schöne tage – „für euch“", "cp1252", "de"),
         ("l'été à paris", "cp1252", "fr"),
         ("我们用python写程序。", "gb18030", ""),
+        ("我们很喜欢朱镕基总理。", "gb18030", ""),  # 镕 is not of GB 2312
+        ("我們用python寫程式，這個問題很難。", "gb18030", ""),
+        ("我們用python寫程式，這個問題很難。", "cp950", ""),
+        ("我們用python寫程式，這個問題很難。", "cp950", "zh"),
         ("我累了。", "gb18030", "zh"),
         ("привет", "cp1251", "ru"),
     ],
