@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from service.casing import capitalized, in_capitals
+from service.chinese import simplified
 from service.glossary import Glossary
 from service.languages import base_of
 from service.markup import Kind, cut
@@ -59,7 +60,10 @@ class Carried:
         """Replace the terms of a text, each character of which is written as ``raws`` say."""
         written: list[str] = []
         at = 0
-        for start, end, translation in self._glossary.find(without_spans(text)):
+        searched = without_spans(text)
+        if self._glossary.vocabulary.task.source == "zh":  # whose terms are read in simplified characters
+            searched = simplified(searched)
+        for start, end, translation in self._glossary.find(searched):
             is_shouted = text[start:end].isupper() and _sentence_around(text, start, end).isupper()
             form = in_capitals(translation, self._target) if is_shouted else translation
             key = (form, form.islower() and not text[start].islower())

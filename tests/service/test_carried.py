@@ -57,6 +57,15 @@ def test_in_html_the_text_alone_holds_terms(text: str, expected: str) -> None:
     assert there_and_back(text, "html") == expected
 
 
+@pytest.mark.parametrize("term", ["\u95ee\u9898", "\u554f\u984c"])  # simplified, traditional
+@pytest.mark.parametrize("text", ["\u9019\u500b\u554f\u984c\u5f88\u96e3", "\u8fd9\u4e2a\u95ee\u9898"])
+def test_a_term_in_chinese_is_found_in_either_script(term: str, text: str) -> None:
+    vocabulary = Vocabulary.of(Task.parse("translate:zh:en"), TOKENIZER)
+    terms = Carried([text], Glossary(vocabulary, {term: "Kram"}), "de", "text")
+    (arrived,) = terms.arrived(itself(terms.texts[0])).texts
+    assert arrived == text[:2] + "Kram" + text[4:]
+
+
 @pytest.mark.parametrize("span", ["https://x.de/Hund", "Hund@x.de", "#Hund", "{Hund}", "`Hund`", "%(Hund)s"])
 def test_what_is_not_to_be_translated_holds_no_terms(span: str) -> None:
     assert there_and_back(f"der Hund, {span} und Hund") == f"der toutou, {span} und toutou"
