@@ -1,9 +1,6 @@
 import gc
-import json
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from weakref import ref
 
 import pytest
@@ -12,48 +9,19 @@ import torch
 from model import precision
 from model.bundle import (
     CARD,
-    FILES,
-    FORMAT,
     GLOSSARY,
     MANIFEST,
     NETWORK,
-    SIGNATURE,
-    TOKENIZER,
-    USED,
     BundleError,
     Score,
-    checksum,
     load_bundle,
     load_manifest,
-    sign_bundle,
     write_description,
 )
 from model.config import CardConfig, DecodingConfig, DType, Task
 from model.precision import available
-from model.signature import read_public_keys
-from tests.keys import KeyPair
+from tests.model.bundles import CPU, assert_refused, edit_manifest
 from tests.reversal import SUMMARIZE, TRANSLATE, Trained, random_sentences
-
-CPU = torch.device("cpu")
-
-
-def assert_refused(folder: Path, message: str) -> None:
-    with pytest.raises(BundleError, match=message) as caught:
-        load_bundle(folder, CPU)
-    assert str(folder) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
-    path = folder / MANIFEST
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(edit(fields)), encoding="utf-8")
-
-
-def replace_file(folder: Path, name: str, content: bytes) -> None:
-    """Put another file in a bundle, with a manifest that vouches for it."""
-    (folder / name).write_bytes(content)
-    edit_manifest(folder, lambda fields: {**fields, "files": {**fields["files"], name: checksum(content)}})
 
 
 def test_a_bundle_loads_with_what_its_manifest_says(tiny_bundle: Path) -> None:
@@ -140,132 +108,6 @@ def test_bundles_share_the_code_of_a_step_which_is_never_freed(tiny_bundle: Path
     assert isinstance(one, torch.jit.RecursiveScriptModule)
     assert isinstance(other, torch.jit.RecursiveScriptModule)
     assert one._c._type() == other._c._type()
-
-
-@pytest.fixture
-def signed_bundle(tiny_bundle: Path, key_pair: KeyPair) -> Path:
-    sign_bundle(tiny_bundle, key_pair.private)
-    return tiny_bundle
-
-
-def test_a_bundle_signed_with_one_of_the_keys_is_loaded(
-    signed_bundle: Path, key_pair: KeyPair, other_pair: KeyPair, tmp_path: Path
-) -> None:
-    both = tmp_path / "keys.pem"
-    both.write_bytes(other_pair.public.read_bytes() + key_pair.public.read_bytes())
-    assert load_bundle(signed_bundle, CPU, keys=read_public_keys(both)).manifest == load_manifest(signed_bundle)
-
-
-def test_a_bundle_that_is_not_signed_is_refused_where_keys_are_given(tiny_bundle: Path, key_pair: KeyPair) -> None:
-    with pytest.raises(BundleError, match=r"is not signed: bundle\.json\.sig is missing"):
-        load_bundle(tiny_bundle, CPU, keys=read_public_keys(key_pair.public))
-    assert load_bundle(tiny_bundle, CPU)
-
-
-def test_a_signature_with_another_key_is_refused(signed_bundle: Path, other_pair: KeyPair) -> None:
-    with pytest.raises(BundleError, match=r"is not a signature of this bundle\.json by a key of other\.pub\.pem"):
-        load_bundle(signed_bundle, CPU, keys=read_public_keys(other_pair.public))
-
-
-@pytest.mark.parametrize("signature", [b"", b"x" * 64, b"x" * 100_000])
-def test_what_is_no_signature_is_refused(signed_bundle: Path, key_pair: KeyPair, signature: bytes) -> None:
-    (signed_bundle / SIGNATURE).write_bytes(signature)
-    with pytest.raises(BundleError, match="is not a signature"):
-        load_bundle(signed_bundle, CPU, keys=read_public_keys(key_pair.public))
-
-
-def test_a_signature_vouches_for_the_manifest_and_for_all_that_is_run(signed_bundle: Path, key_pair: KeyPair) -> None:
-    keys = read_public_keys(key_pair.public)
-    content = (signed_bundle / NETWORK).read_bytes()
-    (signed_bundle / NETWORK).write_bytes(content + b"x")
-    with pytest.raises(BundleError, match="its checksum differs"):
-        load_bundle(signed_bundle, CPU, keys=keys)
-    replace_file(signed_bundle, NETWORK, content + b"x")  # with its checksum in the manifest
-    with pytest.raises(BundleError, match="is not a signature"):
-        load_bundle(signed_bundle, CPU, keys=keys)
-
-
-def test_a_bundle_that_is_not_whole_is_not_signed(tiny_bundle: Path, key_pair: KeyPair) -> None:
-    (tiny_bundle / NETWORK).write_bytes(b"x")
-    with pytest.raises(BundleError, match="its checksum differs"):
-        sign_bundle(tiny_bundle, key_pair.private)
-    assert not (tiny_bundle / SIGNATURE).exists()
-
-
-@pytest.mark.parametrize("name", [MANIFEST, *USED])
-def test_a_missing_file_is_named(tiny_bundle: Path, name: str) -> None:
-    (tiny_bundle / name).unlink()
-    assert_refused(tiny_bundle, f"{name} is missing")
-
-
-def test_a_folder_that_is_missing_or_a_file_is_refused(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "nowhere", f"{MANIFEST} is missing")
-    (tmp_path / "file").write_bytes(b"")
-    assert_refused(tmp_path / "file", "is a file, and a bundle is a folder: name the one that dragoman export made")
-
-
-@pytest.mark.parametrize("name", USED)
-def test_an_altered_file_is_named(tiny_bundle: Path, name: str) -> None:
-    content = bytearray((tiny_bundle / name).read_bytes())
-    content[len(content) // 2] ^= 1
-    (tiny_bundle / name).write_bytes(content)
-    assert_refused(tiny_bundle, f"{name} is not the file that was exported")
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"7", b"{}", b'"format"', b"\xff\xfe", b"null", b"[" * 100_000], ids=range(9)
-)
-def test_a_manifest_that_is_none_is_refused(tiny_bundle: Path, content: bytes) -> None:
-    (tiny_bundle / MANIFEST).write_bytes(content)
-    assert_refused(tiny_bundle, f"{MANIFEST} is not a manifest")
-
-
-@pytest.mark.parametrize(("format_", "age"), [(FORMAT + 1, "a newer"), (FORMAT - 1, "an older"), (0, "an older")])
-def test_another_format_is_refused_for_that_reason_whatever_else_it_brings(
-    tiny_bundle: Path, format_: int, age: str
-) -> None:
-    edit_manifest(tiny_bundle, lambda fields: {**fields, "format": format_, "novelty": True})
-    assert_refused(tiny_bundle, f"has format {format_}, made by {age} Dragoman; this one reads {FORMAT}: export again")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"format": "1"}, "format: "),
-        ({"novelty": 1}, "novelty: "),
-        ({"tasks": []}, "tasks: "),
-        ({"tasks": ["translate:de"]}, "tasks.0"),
-        ({"tasks": "translate:de:en"}, "tasks: "),
-        ({"dtype": "int4"}, "dtype: "),
-        ({"files": {NETWORK: "0"}}, "lists the files network.ts, not"),
-        ({"files": dict.fromkeys((*FILES, "../secret"), "0")}, "lists the files"),
-        ({"decoding": {"beam_size": 0}}, "decoding.beam_size: "),
-    ],
-    ids=str,
-)
-def test_a_manifest_with_a_wrong_entry_names_it(tiny_bundle: Path, changes: dict[str, Any], message: str) -> None:
-    edit_manifest(tiny_bundle, lambda fields: {**fields, **changes})
-    assert_refused(tiny_bundle, f"{MANIFEST}: .*{message}")
-
-
-@pytest.mark.parametrize("key", ["name", "version", "tasks", "networks", "pieces", "decoding", "files"])
-def test_a_manifest_without_an_entry_names_it(tiny_bundle: Path, key: str) -> None:
-    edit_manifest(tiny_bundle, lambda fields: {name: value for name, value in fields.items() if name != key})
-    assert_refused(tiny_bundle, f"{MANIFEST}: .*{key}: Field required")
-
-
-@pytest.mark.parametrize("name", [NETWORK, TOKENIZER])
-@pytest.mark.parametrize("content", [b"", b"nonsense"])
-def test_a_file_that_was_exported_broken_is_refused(tiny_bundle: Path, name: str, content: bytes) -> None:
-    replace_file(tiny_bundle, name, content)
-    assert_refused(tiny_bundle, f"{name} cannot be loaded: ")
-
-
-def test_a_manifest_that_does_not_fit_its_tokenizer_is_refused(tiny_bundle: Path) -> None:
-    edit_manifest(tiny_bundle, lambda fields: {**fields, "tasks": ["translate:de:fr"]})
-    assert_refused(tiny_bundle, f"{TOKENIZER} has no tag for the task translate:de:fr")
-    edit_manifest(tiny_bundle, lambda fields: {**fields, "pieces": 299})
-    assert_refused(tiny_bundle, f"{TOKENIZER} has 300 pieces, the manifest says 299")
 
 
 def test_a_bundle_may_have_a_glossary_for_each_of_its_translations(tiny_bundle: Path) -> None:
