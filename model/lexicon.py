@@ -21,6 +21,8 @@ MIN_COUNT = 3.0
 MIN_SHARE = 0.25
 """Of a word's alignments, how many its best translation has to have: a word with less has no translation by itself."""
 MIN_LETTERS = 2
+ALONE_COPIES = 24
+"""So much more often are words to be seen that stand alone in the text, as yes and hello: they are asked for most."""
 MAX_LINKS = 20_000_000
 """Pairs of words that share a pair of sentences, each of which takes some 80 bytes: where there are more, the rest of
 the text is not read, as what is frequent has been seen by then."""
@@ -35,8 +37,8 @@ class Entry(NamedTuple):
 
     source: str
     target: str
-    times: float
-    """How often they are aligned."""
+    copies: int
+    """How often it is to be seen in training: by the logarithm of its count, and more if people say it alone."""
 
 
 class Lexicon(NamedTuple):
@@ -76,7 +78,7 @@ def _alone(source: list[list[str]], target: list[list[str]]) -> Iterator[tuple[s
 
 
 def _mutual(counts: Counter[tuple[str, str]]) -> dict[str, str]:
-    """Return the words that stand alone for each other more often than for any other."""
+    """Return the words that stand alone for each other as often as for any other."""
     best = [dict[str, tuple[int, str]](), dict[str, tuple[int, str]]()]
     for pair, count in counts.items():
         for of, word, other in zip(best, pair, reversed(pair), strict=True):
@@ -93,21 +95,20 @@ def _entries(source: "_Side", target: "_Side", alone: dict[str, str]) -> list[En
             best[first] = max(best.get(first, (0.0, 0)), (count, second))
     spelled = source.spelling(), target.spelling()
     words = [list(one) for one in spelled]
-    found = {words[0][first]: (words[1][second], times) for first, (times, second) in best.items()}
+    found = {
+        words[0][first]: (words[1][second], 1 + int(log2(times / MIN_COUNT)))
+        for first, (times, second) in sorted(best.items(), key=lambda one: -one[1][0])
+    }
     # What a word says alone is not what it says most often: a "no" within sentences is seldom a "nein".
-    found |= {word: (other, found.get(word, ("", MIN_COUNT))[1]) for word, other in alone.items()}
-    entries = [Entry(spelled[0][word], spelled[1][other], times) for word, (other, times) in found.items()]
-    entries.sort(key=lambda entry: -entry.times)
+    found |= {word: (other, ALONE_COPIES + found.get(word, ("", 1))[1]) for word, other in alone.items()}
+    entries = [Entry(spelled[0][word], spelled[1][other], copies) for word, (other, copies) in found.items()]
     return [entry for entry in entries if all(len(word) >= MIN_LETTERS and word.isalpha() for word in entry[:2])]
 
 
 def as_text(entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
-    """Yield the pairs to train on, of each word with a capital, as labels and headings have it, and without.
-
-    What is frequent is asked for more often, and stands there more often: by the logarithm of its count.
-    """
-    for source, target, times in entries:
-        for _ in range(1 + int(log2(times / MIN_COUNT))):
+    """Yield the pairs to train on, of each word with a capital, as labels and headings have it, and without."""
+    for source, target, copies in entries:
+        for _ in range(copies):
             yield source, target
             if source[0].islower():
                 yield source[0].upper() + source[1:], target[0].upper() + target[1:]

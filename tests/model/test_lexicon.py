@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from model import lexicon
-from model.lexicon import ITERATIONS, MIN_COUNT, Entry, Lexicon, as_text, find_lexicon
+from model.lexicon import ALONE_COPIES, ITERATIONS, Entry, Lexicon, as_text, find_lexicon
 
 WORDS = {
     "der": "the",
@@ -115,6 +115,12 @@ def test_what_a_word_says_alone_outranks_what_it_says_within_sentences() -> None
     assert words_of(find_lexicon([*within, *2 * alone, ("Nope.", "Nein."), *[("Nope!", "Nein!")] * 5]))["no"] == "kein"
 
 
-def test_words_stand_with_a_capital_and_without_and_frequent_ones_more_often() -> None:
-    entries = [Entry("rot", "red", MIN_COUNT), Entry("Hund", "dog", 4 * MIN_COUNT)]
+def test_words_stand_with_a_capital_and_without_as_often_as_they_are_to_be_seen() -> None:
+    entries = [Entry("rot", "red", 1), Entry("Hund", "dog", 3)]
     assert list(as_text(entries)) == [("rot", "red"), ("Rot", "Red"), *3 * [("Hund", "dog"), ("hund", "dog")]]
+
+
+def test_frequent_words_and_those_that_stand_alone_are_to_be_seen_more_often() -> None:
+    pairs = 12 * [("der Hund", "the dog"), ("der Mond", "the moon")] + 3 * [("Hallo, Hund!", "Hello, dog!")]
+    copies = {source: copies for source, _, copies in find_lexicon(pairs).entries}
+    assert copies == {"der": 1 + 2, "Hund": 1 + 2, "Mond": 1 + 1, "hallo": ALONE_COPIES + 1}
