@@ -170,8 +170,8 @@ class DecodingConfig(Config):
     """
 
     full_stop: bool = False
-    """A source that ends without a mark, as a label, is read with a full stop, and the output loses its own: for
-    networks whose training text has few such."""
+    """A source of several words that ends without a mark, as a label, is read with a full stop, and the output loses
+    its own: for networks whose training text has few such. What a word alone means is learnt from a lexicon."""
 
     def longest(self, source_length: int) -> int:
         """Return how many pieces a hypothesis may have for a framed source of that length."""

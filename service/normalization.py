@@ -13,7 +13,8 @@ It stands between the cutting into sentences and the masks of spans: stand-ins (
    English, in title case. In other sentences long words in capitals that the network knows in small ones are read
    small, as stress, which is lost; acronyms stay.
 6. Where the bundle wants it, a sentence that ends without a mark, as labels and headings do, is read with a full stop,
-   and the output loses its own: a network that has seen few such sentences guesses at what may follow.
+   and the output loses its own: a network that has seen few such sentences guesses at what may follow. A word alone is
+   none, and read as it is, without the mark after it.
 
 Spaces of all kinds are one to the tokenizer, so nothing is done to them here.
 """
@@ -28,6 +29,7 @@ from service.typography import Typography, plain, restored, typography_of, witho
 
 _FULL_STOPS = dict.fromkeys(("zh", "ja"), "。")
 """Language → its full stop, where it is another."""
+_MARKS = ".!?:;,"
 _ELLIPSES = ("...", "。。")
 
 
@@ -39,6 +41,8 @@ class Normalized(NamedTuple):
     typography: Typography
     is_open: bool
     """Whether it ends without a mark, and was given one."""
+    mark: str
+    """What stood after a word alone, which is read without it."""
 
     def restore(self, output: str, target: str) -> str:
         """Write an output of the network, in the language ``target``, as the sentence was written."""
@@ -49,7 +53,7 @@ class Normalized(NamedTuple):
             output = in_capitals(output, language)
         elif self.case is Case.TITLE:
             output = in_title_case(output, language)
-        return restored(output, language, self.typography)
+        return restored(output + self.mark, language, self.typography)
 
 
 def for_network(sentence: str, source: str, count_pieces: CountPieces, *, full_stop: bool = False) -> Normalized:
@@ -71,5 +75,9 @@ def for_network(sentence: str, source: str, count_pieces: CountPieces, *, full_s
     case = case_of(text, language, count_pieces)
     write = without_emphasis if case is Case.SENTENCE else in_sentence_case
     text = write(text, language, count_pieces)
-    is_open = full_stop and text[-1:].isalnum()
-    return Normalized(text + _FULL_STOPS.get(language, ".") if is_open else text, case, typography, is_open)
+    is_sentence = " " in text or language in _FULL_STOPS  # where nothing parts words, none can be told to be alone
+    is_open = full_stop and is_sentence and text[-1:].isalnum()
+    mark = text[-1:] if full_stop and not is_sentence and text[:-1].isalpha() and text[-1] in _MARKS else ""
+    if is_open:
+        text += _FULL_STOPS.get(language, ".")
+    return Normalized(text.removesuffix(mark), case, typography, is_open, mark)

@@ -75,17 +75,22 @@ def test_of_any_text_the_stand_ins_come_through_in_their_order(seed: int) -> Non
 @pytest.mark.parametrize(
     ("label", "read", "output", "restored"),
     [
-        ("dog", "dog.", "Hund.", "Hund"),
-        ("dog", "dog.", "Hund", "Hund"),
-        ("dog", "dog.", "Hund...", "Hund..."),
-        ("dog", "dog.", "Hund?", "Hund?"),
+        ("my dog", "my dog.", "mein Hund.", "mein Hund"),
+        ("my dog", "my dog.", "mein Hund", "mein Hund"),
+        ("my dog", "my dog.", "mein Hund...", "mein Hund..."),
+        ("my dog", "my dog.", "mein Hund?", "mein Hund?"),
+        ("dog", "dog", "Hund.", "Hund."),
+        ("dog!", "dog", "Hund", "Hund!"),
+        ("dog:", "dog", "Hund", "Hund:"),
+        ("dog?!", "dog?!", "Hund?!", "Hund?!"),
+        (".", ".", ".", "."),
         ("狗", "狗。", "dog.", "dog"),
-        ("dog:", "dog:", "Hund.", "Hund."),
+        ("my dog:", "my dog:", "mein Hund.", "mein Hund."),
         ("the dog.", "the dog.", "der Hund.", "der Hund."),
         ("the \U000f0000", "the \U000f0000", "der \U000f0000.", "der \U000f0000."),
     ],
 )
-def test_a_label_is_read_with_a_full_stop_if_the_network_needs_one_and_its_translation_has_none(
+def test_a_label_is_read_with_a_full_stop_if_the_network_needs_one_and_a_word_alone_without_its_mark(
     label: str, read: str, output: str, restored: str
 ) -> None:
     normalized = for_network(label, "zh" if label == "狗" else "en", count_pieces, full_stop=True)
