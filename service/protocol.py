@@ -89,6 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         told, self._received = self._told, data
         super().data_received(data)
+        self._received = b""  # not to be kept while it is answered, and for as long as the client stays
         if self.transport.is_closing():
             return
         # The parser keeps what it has of a header to itself, be it one before a body or one after it.
@@ -149,13 +150,17 @@ class BoundedProtocol(HttpToolsProtocol):
         return bool(self.parser.should_upgrade()) and any(name == b"upgrade" for name, _ in self.headers)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Read the request again without its offer, for which the parser took its body for another protocol."""
+        """Read the request again without its offer, for which the parser took its body for another protocol.
+
+        uvicorn calls this where it handles the parser's exception, which says where that body begins.
+        """
         error = sys.exception()
         if not self._offers_upgrade or not isinstance(error, HttpParserUpgrade):
             return
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn makes its own
         self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + self._received[error.args[0] :])
 
     # Time
