@@ -25,6 +25,7 @@ from service.translator import Translator
 
 logger = logging.getLogger(__name__)
 
+NOT_AGAIN = "the bundles could not be loaded again, and are served as they were"
 FORGET_SECONDS = 0.1
 """How often it is looked whether a bundle that left answers nobody any more."""
 
@@ -101,18 +102,23 @@ class ServiceState:
 
         What cannot be loaded as a whole, as keys that are gone, is tried again each time; the log says so once.
         """
-        last, said = None, ""
+        last = given_up = None
+        said = ""
         while self.settings.reload_seconds:
             await asyncio.sleep(self.settings.reload_seconds)
             found = await asyncio.to_thread(stamps, self.settings.models)
-            if found == last != self._stamps and not self.draining:
+            if found == self._stamps:
+                said = ""
+            elif found == last and found != given_up and not self.draining:
                 try:
                     await self.reload()
-                    said = ""
-                except Exception as error:
+                except ReloadFailed as error:
                     if str(error) != said:
-                        logger.exception("the bundles could not be loaded again, and are served as they were")
+                        logger.exception(NOT_AGAIN)
                     said = str(error)
+                except Exception:  # of ours, which would come again
+                    logger.exception(NOT_AGAIN)
+                    given_up = found
             last = found
 
     def _serve(self, translator: Translator) -> None:

@@ -254,7 +254,7 @@ def test_watching_goes_on_when_nothing_can_be_loaded_and_the_log_says_so_once(
         await state.load()
         folder.error = BundleError("gone")
         watching = asyncio.create_task(state.watch())
-        await asyncio.to_thread(wait_until, lambda: len(folder.before) == 4)
+        await asyncio.to_thread(wait_until, lambda: len(folder.before) >= 4)
         assert state.why_not_ready is None
         folder.error = None
         await asyncio.to_thread(wait_until, lambda: state.metrics.reloads.labels("done")._value.get() == 2)
@@ -266,6 +266,22 @@ def test_watching_goes_on_when_nothing_can_be_loaded_and_the_log_says_so_once(
 
     asyncio.run(scenario())
     assert caplog.text.count("served as they were") == 1
+
+
+def test_what_fails_for_a_reason_that_nobody_foresaw_is_not_tried_again_until_the_folder_changes(
+    state: ServiceState, folder: Folder
+) -> None:
+    folder.polls = iter([{}, *[{"a": 1}] * 9, *[{"a": 2}] * 500_000])
+
+    async def scenario() -> None:
+        await state.load()
+        folder.error = ZeroDivisionError()
+        watching = asyncio.create_task(state.watch())
+        await asyncio.to_thread(wait_until, lambda: folder.polled > 20)
+        watching.cancel()
+
+    asyncio.run(scenario())
+    assert len(folder.before) == 1 + 2
 
 
 def test_with_no_seconds_nothing_is_watched(folder: Folder) -> None:
