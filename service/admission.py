@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
+SENTENCE_CHARACTERS = 40
+"""Of an ordinary sentence."""
+
 
 class Lane(IntEnum):
     """Where a sentence waits and is decoded."""
@@ -53,13 +56,25 @@ class Visit:
     """The earliest that its next sentence may have."""
 
     @property
+    def left(self) -> float:
+        """Of the characters, how many come later than what is submitted next."""
+        return max(0.0, self.characters - self.read)
+
+    @property
     def share(self) -> float:
         """Of the request's sentences, how many will have been submitted when the next are; more than 0."""
         return min(1.0, max(1.0, self.read) / max(1.0, self.characters))
 
     def to_come(self, pieces: int) -> int:
-        """Return about how many pieces come later, if so many are submitted now."""
-        return round((self.pieces + pieces) * (1 / self.share - 1))
+        """Return about how many pieces come later, if so many are submitted now; a piece has a character at least."""
+        return round(min(self.left, (self.pieces + pieces) * (1 / self.share - 1)))
+
+    def sentences(self, first: int) -> int:
+        """Return about how many sentences there are in all, if so many are submitted first.
+
+        Those that come later are as long as these, but where these are no measure: one word may be before a document.
+        """
+        return math.ceil(min(first / self.share, first + self.left / SENTENCE_CHARACTERS))
 
 
 class Waiting(NamedTuple):

@@ -91,7 +91,7 @@ class Engine:
         return max((now - since for since in self._busy_since if since is not None), default=0.0)
 
     def close(self) -> None:
-        """Refuse new work, finish what was accepted, and end the threads; those that hang are given up."""
+        """Refuse new work, finish what was accepted, and end the threads; after CLOSE_SECONDS they are given up."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -131,7 +131,7 @@ class Engine:
             if self._closing:
                 raise NotReady("Not ready: shutting down")
             if not visit.pieces:
-                self._let_in(visit, math.ceil(len(sources) / visit.share), pieces + to_come)
+                self._let_in(visit, visit.sentences(len(sources)), pieces + to_come)
             now = time.monotonic()
             followed = self.follow(sources, config) if self.follow and sources else None
             pace_seconds = self._policy.pace * max(map(self._seconds_between, Lane))

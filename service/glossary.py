@@ -150,25 +150,21 @@ def _begins_with(sentence: str, start: int) -> bool:
 def begun_as_sentence(output: str, sentence: str, found: Sequence[Found], language: str) -> str:
     """Return an output in ``language`` with a capital for the translation that begins it, if its sentence has one.
 
-    That for which the capital was foreseen, as its term begins the sentence, has none elsewhere.
+    That for which the capital was foreseen, as its term begins the sentence, has none elsewhere; a name that is written
+    like it may lose its own.
     """
     first = _LETTER.search(output)
     if not found or not first or not _begins_as_sentence(sentence):
         return output
-    start = first.start()
-    forms = sorted((one.translation for one in found), key=len, reverse=True)
-    if begun := re.compile(rf"(?:{'|'.join(map(re.escape, forms))})(?!\w)").match(output, start):
-        output = output[:start] + _capitalized(begun[0], language) + output[begun.end() :]
     small = found[0].translation
     foreseen = _capitalized(small, language)
-    if not _begins_with(sentence, found[0].start):
+    forms = sorted({foreseen, *(one.translation for one in found)}, key=len, reverse=True)
+    begun = re.compile(rf"(?:{'|'.join(map(re.escape, forms))})(?!\w)").match(output, first.start())
+    if begun:
+        output = output[: begun.start()] + _capitalized(begun[0], language) + output[begun.end() :]
+    if (begun and begun[0] in (small, foreseen)) or not _begins_with(sentence, found[0].start):
         return output
-    return re.sub(
-        rf"(?<!\w){re.escape(foreseen)}(?!\w)",
-        lambda one: one[0] if one.start() == start else small,
-        output,
-        count=1,
-    )
+    return re.sub(rf"(?<!\w){re.escape(foreseen)}(?!\w)", lambda _: small, output, count=1)
 
 
 def _begins_a_word(piece: str) -> bool:

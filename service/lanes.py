@@ -59,6 +59,8 @@ class Lanes:
             self._unanswered_seconds[lane] += seconds
         if answered := worker.answered - before:
             self._note_answered(turn.lane, answered)
+        elif not worker.load.sentences:  # all were given up
+            self._unanswered_seconds[turn.lane] = 0.0
 
     def _note_answered(self, lane: Lane, sentences: int) -> None:
         mean, now = self.sentence_seconds[lane], self._unanswered_seconds[lane] / sentences

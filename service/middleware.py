@@ -97,7 +97,9 @@ class ErrorsInJson:
                     plain = message
                     return
             elif plain:  # the body, in one piece
-                answer = error_response(plain["status"], message["body"].decode() or HTTPStatus(plain["status"]).phrase)
+                answer = error_response(
+                    plain["status"], message.get("body", b"").decode() or HTTPStatus(plain["status"]).phrase
+                )
                 kept = [one for one in plain["headers"] if one[0] not in (b"content-type", b"content-length")]
                 answer.raw_headers += kept
                 await answer(scope, receive, send)

@@ -93,7 +93,7 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(settings: Settings) -> None:
     """Serve until a signal comes; returns when all that was accepted is answered, or drain_seconds have passed.
 
-    Where a step hangs, the process ends here, with status 1.
+    Where a step hangs, or is cut off by a second signal, the process ends here, with status 1.
 
     SettingsError when there is no folder of bundles, which is mistyped, and never ready helps nobody; or when the port
     is not to be had.

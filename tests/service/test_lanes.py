@@ -150,6 +150,18 @@ def test_who_is_given_up_is_not_counted_as_answered(bundle: Bundle, seconds_of: 
     assert lanes.sentence_seconds[Lane.FOREGROUND] == pytest.approx(4.0)
 
 
+def test_the_time_of_those_who_were_all_given_up_is_charged_to_nobody(
+    bundle: Bundle, seconds_of: dict[Lane, float]
+) -> None:
+    del seconds_of
+    lanes, given_up = Lanes(Metrics()), job(bundle, Lane.FOREGROUND, AGES)
+    turns(lanes, [given_up], 50)
+    given_up.future.cancel()
+    turns(lanes, [], 1)
+    turns(lanes, [job(bundle, Lane.FOREGROUND, 2)], 2)
+    assert lanes.sentence_seconds[Lane.FOREGROUND] == pytest.approx(2.0)
+
+
 def test_the_other_lane_s_steps_count_too_while_both_have_work(bundle: Bundle, seconds_of: dict[Lane, float]) -> None:
     del seconds_of
     lanes = Lanes(Metrics())

@@ -98,6 +98,14 @@ def test_the_portions_of_a_stream_are_of_one_visit_and_at_its_end_nothing_is_to_
     assert visits[0].share == 1
 
 
+def test_a_word_before_a_document_is_no_measure_of_it() -> None:
+    visit = Visit(characters=15_006, read=6)
+    assert visit.to_come(4) <= 15_000
+    assert 1 + 15_000 // 100 <= visit.sentences(1) <= 1 + 15_000 // 20
+    even = Visit(characters=4_000, read=2_000)
+    assert (even.to_come(600), even.sentences(50)) == (600, 100)
+
+
 @pytest.mark.parametrize("fails", ["first", "second"])
 def test_a_request_that_fails_on_its_way_leaves_nothing_to_come(
     fails: str, translator: Translator, monkeypatch: pytest.MonkeyPatch
