@@ -90,6 +90,8 @@ def main(
     bundle: Annotated[Path | None, typer.Option(help="Another than the starters")] = None,
 ) -> None:
     """Print a table of all directions."""
+    if bundle and bundle.name not in FILES:
+        raise typer.BadParameter(f"its folder has to be called as a starter is: {', '.join(FILES)}")
     settings = load_settings()
     table = Table("", "words", "answered with one", "with one that translates it", "the first")
     for name in [bundle.name] if bundle else FILES:
