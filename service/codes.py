@@ -43,7 +43,7 @@ def code_for(written: str, codes: Collection[str]) -> str:
     while code not in known:
         code = _ALIASES.get(code) or code.rpartition("-")[0]
         if not code:
-            raise InvalidRequest(f"{written} is not supported{but(codes)}")
+            raise InvalidRequest(f"{written} is not supported{only_supported(codes)}")
     return known[code]
 
 
@@ -53,10 +53,10 @@ def route_between(source: str, target: str, catalogue: Catalogue) -> list[Task]:
     if not route:
         targets = all_codes(task.target for task in catalogue.serving if task.kind == "translate")
         reached = [code for code in targets if code != source and catalogue.reaches(source, code)]
-        raise InvalidRequest(f"Translation from {source} to {target} is not supported{but(reached, 'to ')}")
+        raise InvalidRequest(f"Translation from {source} to {target} is not supported{only_supported(reached, 'to ')}")
     return route
 
 
-def but(codes: Collection[str], direction: str = "") -> str:
+def only_supported(codes: Collection[str], direction: str = "") -> str:
     """Return the end of a sentence that says that another code is not supported: which are."""
     return f", only {direction}{', '.join(sorted(codes))}" if codes else ""

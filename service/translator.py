@@ -13,7 +13,7 @@ from model.hypothesis import Hypothesis
 from service.admission import Visit
 from service.carried import Carried
 from service.catalogue import Catalogue
-from service.codes import but
+from service.codes import only_supported
 from service.deadline import Deadline
 from service.engine import Engine
 from service.errors import InvalidRequest, NotReady
@@ -297,6 +297,8 @@ def _with_its_owner(name: str, value: float, options: Options) -> str:
 def _not_supported(task: Task, served: Iterable[Task]) -> str:
     alike = [other for other in served if other.kind == task.kind]
     if task.kind == "summarize":
-        return f"Summarization of {task.source} is not supported{but([other.source for other in alike], 'of ')}"
+        return (
+            f"Summarization of {task.source} is not supported{only_supported([other.source for other in alike], 'of ')}"
+        )
     targets = [other.target for other in alike if other.source == task.source]
-    return f"Translation from {task.source} to {task.target} is not supported{but(targets, 'to ')}"
+    return f"Translation from {task.source} to {task.target} is not supported{only_supported(targets, 'to ')}"
