@@ -24,9 +24,9 @@ import httpx
 from company import ProcessorSeconds
 from rich.console import Console
 from rich.table import Table
-from visitors import BEHAVES, PATIENCE_SECONDS, Outcome, Visitors, alone, requests_of
+from visitors import BEHAVES, PATIENCE_SECONDS, Visitors, alone, requests_of
 
-from service.bench.server import Target, get, resident_bytes, served
+from service.bench.server import Target, get, served
 from service.bench.statistics import percentile
 from service.settings import Settings
 
@@ -37,19 +37,44 @@ CLIENTS = 16
 WARM_UP_SECONDS = 180.0
 """Of the load itself, until memory is first read: batches of all shapes have been met."""
 SAMPLES = 15
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 console = Console(width=120)
 
 
 class Sample(NamedTuple):
-    """What the service holds, and how long those waited who came since the sample before."""
+    """What the service holds, and how those fared who came since the sample before."""
 
     requests: int
     megabytes: float
+    """At most since the sample before, as the service gives memory back every minute."""
     open_files: int
     threads: int
     p50_ms: float
     p99_ms: float
+    unexpected: int
+    latest_ms: float
+    """By how much the latest request was sent late, as the machine stood still or was busy."""
+
+
+class Resident:
+    """The memory that the service has, read every second."""
+
+    def __init__(self, target: Target) -> None:
+        self._path = Path(f"/proc/{target.pid}/statm")
+        self._megabytes: list[float] = []
+
+    async def watch(self) -> None:
+        """Read it until this is cancelled."""
+        while True:
+            self._megabytes.append(int(self._path.read_text().split()[1]) * PAGE / 1e6)
+            await asyncio.sleep(1.0)
+
+    def highest(self) -> float:
+        """Return the most of what was read, and begin anew."""
+        highest = max(self._megabytes)
+        self._megabytes.clear()
+        return highest
 
 
 async def closed_loop(visitors: Visitors) -> float:
@@ -74,18 +99,22 @@ async def soak(target: Target, data: Path, minutes: float, rate: float | None) -
         base_url=target.url, timeout=PATIENCE_SECONDS, limits=limits, trust_env=False
     ) as client:
         visitors = Visitors(client, await alone(client, requests_of(data, random)), random)
+        resident = Resident(target)
         if rate is None:
             able = await closed_loop(visitors)
             rate = SHARE * able
             console.print(f"closed loop of {CLIENTS} clients: {able:.1f} requests/s; sent: {rate:.1f} requests/s")
+        watching = asyncio.create_task(resident.watch())
         await visitors.come(rate, WARM_UP_SECONDS)
         began, before = time.monotonic(), ProcessorSeconds.now(target.pid or 0, os.getpid())
-        samples = [sample(target, visitors.outcomes)]
+        samples = [sample(target, visitors, resident, 0)]
         while len(samples) <= SAMPLES:
             already = len(visitors.outcomes)
             await visitors.come(rate, 60 * minutes / SAMPLES)
-            samples.append(sample(target, visitors.outcomes[already:]))
-            console.print(f"after {(time.monotonic() - began) / 60:.1f} minutes {samples[-1].megabytes:.1f} MB")
+            samples.append(sample(target, visitors, resident, already))
+            last, passed = samples[-1], (time.monotonic() - began) / 60
+            console.print(f"after {passed:.1f} minutes {last.megabytes:.1f} MB, {last.unexpected} unexpected")
+        watching.cancel()
         others = ProcessorSeconds.now(target.pid or 0, os.getpid()).others_since(before) / (time.monotonic() - began)
     report_samples(samples, minutes)
     console.print(f"Others took {others:.2f} of a core.")
@@ -93,23 +122,38 @@ async def soak(target: Target, data: Path, minutes: float, rate: float | None) -
     report_statuses(target)
 
 
-def sample(target: Target, outcomes: Sequence[Outcome]) -> Sample:
-    """Return what the service holds now, and how those fared who behaved."""
+def sample(target: Target, visitors: Visitors, resident: Resident, already: int) -> Sample:
+    """Return what the service holds now, and how those fared who behaved and came after so many."""
+    latest_seconds, visitors.latest_seconds = visitors.latest_seconds, 0.0
+    outcomes = visitors.outcomes[already:]
     well = [1000 * one.seconds for one in outcomes if one.kind == BEHAVES]
     folder = Path(f"/proc/{target.pid}")
     return Sample(
         requests=len(outcomes),
-        megabytes=(resident_bytes(target) or 0.0) / 1e6,
+        megabytes=resident.highest(),
         open_files=len(list((folder / "fd").iterdir())),
         threads=len(list((folder / "task").iterdir())),
         p50_ms=percentile(well, 50),
         p99_ms=percentile(well, 99),
+        unexpected=sum(not one.as_expected for one in outcomes),
+        latest_ms=1000 * latest_seconds,
     )
 
 
 def report_samples(samples: Sequence[Sample], minutes: float) -> None:
     """Print what the service held as time went by; growth is against the end of the warm-up."""
-    table = Table("minute", "requests", "resident, MB", "growth", "open files", "threads", "p50, ms", "p99, ms")
+    table = Table(
+        "minute",
+        "requests",
+        "most MB",
+        "growth",
+        "open files",
+        "threads",
+        "p50, ms",
+        "p99, ms",
+        "unexpected",
+        "sent late, ms",
+    )
     for n, one in enumerate(samples):
         table.add_row(
             f"{n * minutes / SAMPLES:.0f}",
@@ -120,6 +164,8 @@ def report_samples(samples: Sequence[Sample], minutes: float) -> None:
             str(one.threads),
             f"{one.p50_ms:.0f}",
             f"{one.p99_ms:.0f}",
+            str(one.unexpected),
+            f"{one.latest_ms:.0f}",
         )
     console.print(table)
 

@@ -29,9 +29,9 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(state.load())
-        watching = [asyncio.create_task(watch()) for watch in (state.downloads.watch, state.watch)]
+        at_times = [asyncio.create_task(work()) for work in (state.downloads.watch, state.watch, state.return_memory)]
         yield
-        for task in watching:
+        for task in at_times:
             task.cancel()
         await loading
         state.downloads.close()

@@ -3,14 +3,10 @@
 import asyncio
 import gc
 import logging
-import time
-from collections.abc import Sequence
-from weakref import ref
 
 from model.allocator import return_freed_memory
 from model.bundle import BundleError
 from model.config import Task
-from model.search import BeamSearch
 from service.access import Access
 from service.catalogue import NOTHING, Catalogue, Changes, Entry, Stamps, compare, load_catalogue, stamps
 from service.codes import all_codes
@@ -26,8 +22,8 @@ from service.translator import Translator
 logger = logging.getLogger(__name__)
 
 NOT_AGAIN = "the bundles could not be loaded again, and are served as they were"
-FORGET_SECONDS = 0.1
-"""How often it is looked whether a bundle that left answers nobody any more."""
+RETURN_SECONDS = 60.0
+"""How often memory that is free is given back to the system."""
 
 
 class ServiceState:
@@ -52,7 +48,6 @@ class ServiceState:
         self._translator: Translator | None = None
         self._reloading = asyncio.Lock()
         self._stamps: Stamps = {}
-        self._tasks: set[asyncio.Task[None]] = set()  # which asyncio itself would forget
         self._detected: list[str] = []
         self.detector = Detector([])
         """Tells the served languages apart."""
@@ -89,11 +84,6 @@ class ServiceState:
             self._stamps = found
             self._serve(translator)
             self.metrics.reloads.labels("done").inc()
-            staying = {bundle.search for bundle in catalogue.bundles}
-            leaving = [ref(bundle.search) for bundle in before.bundles if bundle.search not in staying]
-            forgetting = asyncio.create_task(self._forget(leaving))
-            self._tasks.add(forgetting)
-            forgetting.add_done_callback(self._tasks.discard)
             await self._learn_languages()
             return compare(before, catalogue)
 
@@ -121,6 +111,15 @@ class ServiceState:
                     given_up = found
             last = found
 
+    async def return_memory(self) -> None:
+        """Give back what is free, now and then: of a burst, or of a bundle that left; until it is cancelled.
+
+        The C library keeps it otherwise, in pieces between what is in use, and each burst leaves more of them.
+        """
+        while True:
+            await asyncio.sleep(RETURN_SECONDS)
+            await asyncio.to_thread(return_freed_memory)
+
     def _serve(self, translator: Translator) -> None:
         catalogue = translator.catalogue
         for state, count in catalogue.counts.items():
@@ -145,13 +144,6 @@ class ServiceState:
             await asyncio.to_thread(self.detector.load)
         except Exception:
             logger.exception("the languages' n-grams cannot be read")
-
-    async def _forget(self, leaving: Sequence[ref[BeamSearch]]) -> None:
-        """Give their memory back to the system once nobody is answered by what leaves."""
-        deadline = time.monotonic() + self.settings.timeout_seconds
-        while any(search() for search in leaving) and time.monotonic() < deadline:
-            await asyncio.sleep(FORGET_SECONDS)
-        await asyncio.to_thread(return_freed_memory)
 
     @property
     def catalogue(self) -> Catalogue:

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
@@ -17,16 +18,35 @@ from tests.service.fakes import GatedSearch, fake_bundle
 AGES = 100_000  # steps of a sentence that does not end in a test
 
 
+@dataclass
+class Clocks:
+    """The time on the wall, and the thread's own, which stands still in a pause."""
+
+    seconds: dict[Lane, float] = field(default_factory=lambda: dict.fromkeys(Lane, 1.0))
+    """What a step of each lane takes."""
+    now: float = 0.0
+    worked: float = 0.0
+    pause: float = 0.0
+    """Of the machine, in the next step."""
+
+
 @pytest.fixture
-def seconds_of(monkeypatch: pytest.MonkeyPatch) -> dict[Lane, float]:
-    """Return how long a step of each lane takes, on a clock that only they move."""
-    now = [0.0]
-    seconds = {Lane.FOREGROUND: 1.0, Lane.BACKGROUND: 1.0}
+def seconds_of(clocks: Clocks) -> dict[Lane, float]:
+    """Return how long a step of each lane takes, on clocks that only they move."""
+    return clocks.seconds
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    clocks = Clocks()
     advance = Worker.advance
 
     def advance_and_move(worker: Worker, joining: Sequence[Job]) -> None:
         advance(worker, joining)
-        now[0] += seconds[lane_of[id(worker)]]
+        took = clocks.seconds[lane_of[id(worker)]]
+        clocks.worked += took
+        clocks.now += took + clocks.pause
+        clocks.pause = 0.0
 
     lane_of: dict[int, Lane] = {}
     init = Lanes.__init__
@@ -37,8 +57,9 @@ def seconds_of(monkeypatch: pytest.MonkeyPatch) -> dict[Lane, float]:
 
     monkeypatch.setattr(Worker, "advance", advance_and_move)
     monkeypatch.setattr(Lanes, "__init__", init_and_note)
-    monkeypatch.setattr(lanes_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    return seconds
+    time = SimpleNamespace(monotonic=lambda: clocks.now, thread_time=lambda: clocks.worked)
+    monkeypatch.setattr(lanes_module, "time", time)
+    return clocks
 
 
 @pytest.fixture
@@ -170,3 +191,31 @@ def test_the_other_lane_s_steps_count_too_while_both_have_work(bundle: Bundle, s
     other = Lanes(Metrics())
     turns(other, [job(bundle, Lane.FOREGROUND, AGES), job(bundle, Lane.BACKGROUND, 100)], 410)
     assert other.sentence_seconds[Lane.BACKGROUND] == pytest.approx(400.0, rel=0.02)
+
+
+def test_a_pause_of_the_machine_changes_the_mean_by_a_bounded_part(bundle: Bundle, clocks: Clocks) -> None:
+    lanes = Lanes(Metrics())
+    turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
+    clocks.pause = 10_000.0
+    turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
+    assert 1.0 < lanes.sentence_seconds[Lane.FOREGROUND] < 1.5
+
+
+def test_the_mean_follows_steps_that_have_become_slower_for_good(bundle: Bundle, clocks: Clocks) -> None:
+    lanes = Lanes(Metrics())
+    turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
+    clocks.seconds[Lane.FOREGROUND] = 1000.0
+    for _ in range(120):
+        turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
+    assert lanes.sentence_seconds[Lane.FOREGROUND] == pytest.approx(1000.0, rel=0.02)
+
+
+@pytest.mark.parametrize(("lane", "turns_before"), [(Lane.FOREGROUND, 4), (Lane.BACKGROUND, 5)])
+def test_a_pause_of_the_machine_in_a_step_of_one_lane_gives_the_other_no_claim(
+    bundle: Bundle, clocks: Clocks, lane: Lane, turns_before: int
+) -> None:
+    lanes = Lanes(Metrics())
+    turns(lanes, [job(bundle, one, AGES) for one in Lane], turns_before)
+    clocks.pause = 1000.0
+    assert turns(lanes, [], 1) == [lane]
+    assert turns(lanes, [], 400).count(Lane.FOREGROUND) == pytest.approx(300, abs=2)

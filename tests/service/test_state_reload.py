@@ -33,7 +33,6 @@ class Folder:
         self.polled = 0
         monkeypatch.setattr(state_module, "load_catalogue", self.load)
         monkeypatch.setattr(state_module, "stamps", self.stamps)
-        monkeypatch.setattr(state_module, "FORGET_SECONDS", 0.001)
 
     def load(self, _: object, before: Catalogue) -> Catalogue:
         self.before.append(before)
@@ -80,11 +79,7 @@ def test_what_is_in_flight_is_answered_by_the_old_network_and_what_comes_by_the_
     asyncio.run(scenario())
 
 
-def test_what_leaves_is_freed_when_its_last_answer_is_given_and_then_memory_is_returned(
-    state: ServiceState, folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    returned = threading.Event()
-
+def test_what_leaves_is_freed_when_its_last_answer_is_given(state: ServiceState, folder: Folder) -> None:
     async def scenario() -> None:
         # Not of the batches it makes by itself, as such a search knows itself and would wait for the collector.
         folder.catalogue = catalogue_of(GatedSearch(lambda: BackwardsBatch(backwards)))
@@ -97,42 +92,30 @@ def test_what_leaves_is_freed_when_its_last_answer_is_given_and_then_memory_is_r
         in_flight = asyncio.create_task(state.translator.run(task, ["Abc."]))
         await asyncio.to_thread(search.wait_for_steps, 1)
         del search
-        await asyncio.gather(*state._tasks)  # what the first load left behind
-        monkeypatch.setattr(state_module, "return_freed_memory", returned.set)
         folder.catalogue, folder.before = catalogue_of(GatedSearch()), []
         await state.reload()
         folder.before = []
-        (forgetting,) = state._tasks
         assert left()
         gate.set()
         await in_flight
         del in_flight
-        await forgetting
-        assert left() is None
-        assert returned.is_set()
+        await asyncio.to_thread(wait_until, lambda: left() is None)
 
     asyncio.run(scenario())
 
 
-def test_a_bundle_that_never_leaves_is_not_waited_for_longer_than_a_request_may_take(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = ServiceState(local_settings(Path("models"), timeout_seconds=0.01), Metrics())
-    returned: list[bool] = []
+def test_free_memory_is_returned_again_and_again(state: ServiceState, monkeypatch: pytest.MonkeyPatch) -> None:
+    enough = threading.Semaphore(0)
+    monkeypatch.setattr(state_module, "RETURN_SECONDS", 0.0)
+    monkeypatch.setattr(state_module, "return_freed_memory", enough.release)
 
     async def scenario() -> None:
-        await state.load()
-        held = state.catalogue
-        await asyncio.gather(*state._tasks)
-        monkeypatch.setattr(state_module, "return_freed_memory", lambda: returned.append(True))
-        folder.catalogue = catalogue_of(GatedSearch())
-        await state.reload()
-        await asyncio.gather(*state._tasks)
-        assert held.bundles
-        assert returned == [True]
+        returning = asyncio.create_task(state.return_memory())
+        for _ in range(3):
+            assert await asyncio.to_thread(enough.acquire, timeout=PATIENCE_SECONDS)
+        returning.cancel()
 
     asyncio.run(scenario())
-    state.engine.close()
 
 
 def test_two_at_once_are_done_one_after_the_other(
