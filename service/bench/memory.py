@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from service.bench.errors import BenchError
 from service.bench.load import ClosedJob, run_apart
@@ -11,9 +12,14 @@ from service.bench.online import wait_for_rest
 from service.bench.server import Target, resident_bytes
 from service.bench.traffic import Traffic
 
+READ_SECONDS = 1.0
+
 
 class Sample(NamedTuple):
-    """Resident memory after so many requests; growth is against the first sample, 0.03 for 3 %."""
+    """The most resident memory in the last of so many requests; growth is against the first sample, 0.03 for 3 %.
+
+    The most, as the service gives memory back every minute and takes it again.
+    """
 
     requests: int
     resident_megabytes: float
@@ -46,12 +52,24 @@ def measure_memory(target: Target, soak: Soak, report: Callable[[Sample], None])
     for sent in range(0, soak.requests, soak.every):
         count = min(soak.every, soak.requests - sent)
         bodies = [request.body for request in soak.traffic.spans(count, soak.seed + sent)]
-        result = run_apart(ClosedJob(f"{target.url}/translate", bodies, soak.connections, None))
-        statuses.update(outcome.status for outcome in result.outcomes)
-        held = resident_bytes(target)
-        if held is None:
-            raise BenchError("the service does not report its resident memory, which it does on Linux only")
+        with ThreadPoolExecutor(1) as aside:
+            load = aside.submit(run_apart, ClosedJob(f"{target.url}/translate", bodies, soak.connections, None))
+            held = _most_resident_bytes(target, load)
+        statuses.update(outcome.status for outcome in load.result().outcomes)
         first = samples[0].resident_megabytes if samples else held / 1e6
         samples.append(Sample(sent + count, held / 1e6, held / 1e6 / first - 1))
         report(samples[-1])
     return Memory(samples, dict(statuses))
+
+
+def _most_resident_bytes(target: Target, load: Future[Any]) -> float:
+    """Return the most memory that the service reports until the load has ended."""
+    most = 0.0
+    is_over = False
+    while not is_over:
+        is_over = bool(wait([load], timeout=READ_SECONDS).done)
+        held = resident_bytes(target)
+        if held is None:
+            raise BenchError("the service does not report its resident memory, which it does on Linux only")
+        most = max(most, held)
+    return most

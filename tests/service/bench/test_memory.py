@@ -1,5 +1,8 @@
+from concurrent.futures import Future
+
 import pytest
 
+from service.bench import memory as memory_module
 from service.bench.errors import BenchError
 from service.bench.memory import Sample, Soak, measure_memory
 from service.bench.server import Target
@@ -36,3 +39,17 @@ def count_of_spans(service: Stub) -> int:
 def test_a_service_that_does_not_report_its_memory_is_not_measured() -> None:
     with stub() as service, pytest.raises(BenchError, match="does not report its resident memory"):
         measure_memory(Target(service.url, None), SOAK, lambda _: None)
+
+
+def test_of_what_is_held_while_requests_come_the_most_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    load: Future[None] = Future()
+    held = [100e6, 130e6, 90e6]
+
+    def resident_bytes(_: Target) -> float:
+        if len(held) == 1:
+            load.set_result(None)
+        return held.pop(0) if held else 80e6
+
+    monkeypatch.setattr(memory_module, "READ_SECONDS", 0.0)
+    monkeypatch.setattr(memory_module, "resident_bytes", resident_bytes)
+    assert memory_module._most_resident_bytes(Target("", None), load) == 130e6
