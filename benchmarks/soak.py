@@ -35,7 +35,7 @@ SHARE = 0.8
 CLOSED_LOOP_SECONDS = 30.0
 CLIENTS = 16
 WARM_UP_SECONDS = 180.0
-"""Of the load itself, until memory is first read: batches of all shapes have been met."""
+"""Of the load itself, whose last part is what growth is against: batches of all shapes have been met."""
 SAMPLES = 15
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -53,8 +53,8 @@ class Sample(NamedTuple):
     p50_ms: float
     p99_ms: float
     unexpected: int
-    latest_ms: float
-    """By how much the latest request was sent late, as the machine stood still or was busy."""
+    most_late_ms: float
+    """The most by which a request was sent after its time, as the machine stood still or was busy."""
 
 
 class Resident:
@@ -67,14 +67,18 @@ class Resident:
     async def watch(self) -> None:
         """Read it until this is cancelled."""
         while True:
-            self._megabytes.append(int(self._path.read_text().split()[1]) * PAGE / 1e6)
+            self._read()
             await asyncio.sleep(1.0)
 
     def highest(self) -> float:
-        """Return the most of what was read, and begin anew."""
+        """Return the most since it was asked last, and begin anew."""
+        self._read()
         highest = max(self._megabytes)
         self._megabytes.clear()
         return highest
+
+    def _read(self) -> None:
+        self._megabytes.append(int(self._path.read_text().split()[1]) * PAGE / 1e6)
 
 
 async def closed_loop(visitors: Visitors) -> float:
@@ -105,7 +109,9 @@ async def soak(target: Target, data: Path, minutes: float, rate: float | None) -
             rate = SHARE * able
             console.print(f"closed loop of {CLIENTS} clients: {able:.1f} requests/s; sent: {rate:.1f} requests/s")
         watching = asyncio.create_task(resident.watch())
-        await visitors.come(rate, WARM_UP_SECONDS)
+        await visitors.come(rate, WARM_UP_SECONDS - 60 * minutes / SAMPLES)
+        resident.highest()
+        await visitors.come(rate, 60 * minutes / SAMPLES)
         began, before = time.monotonic(), ProcessorSeconds.now(target.pid or 0, os.getpid())
         samples = [sample(target, visitors, resident, 0)]
         while len(samples) <= SAMPLES:
@@ -124,7 +130,7 @@ async def soak(target: Target, data: Path, minutes: float, rate: float | None) -
 
 def sample(target: Target, visitors: Visitors, resident: Resident, already: int) -> Sample:
     """Return what the service holds now, and how those fared who behaved and came after so many."""
-    latest_seconds, visitors.latest_seconds = visitors.latest_seconds, 0.0
+    most_late_seconds, visitors.most_late_seconds = visitors.most_late_seconds, 0.0
     outcomes = visitors.outcomes[already:]
     well = [1000 * one.seconds for one in outcomes if one.kind == BEHAVES]
     folder = Path(f"/proc/{target.pid}")
@@ -136,7 +142,7 @@ def sample(target: Target, visitors: Visitors, resident: Resident, already: int)
         p50_ms=percentile(well, 50),
         p99_ms=percentile(well, 99),
         unexpected=sum(not one.as_expected for one in outcomes),
-        latest_ms=1000 * latest_seconds,
+        most_late_ms=1000 * most_late_seconds,
     )
 
 
@@ -165,7 +171,7 @@ def report_samples(samples: Sequence[Sample], minutes: float) -> None:
             f"{one.p50_ms:.0f}",
             f"{one.p99_ms:.0f}",
             str(one.unexpected),
-            f"{one.latest_ms:.0f}",
+            f"{one.most_late_ms:.0f}",
         )
     console.print(table)
 

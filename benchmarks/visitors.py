@@ -101,8 +101,8 @@ class Visitors:
     def __init__(self, client: httpx.AsyncClient, known: Sequence[Asked], random: Random) -> None:
         self.outcomes: list[Outcome] = []
         self.first_wrong: list[str] = []
-        self.latest_seconds = 0.0
-        """By how much the request that was sent latest was late: where they all are, the machine stood still."""
+        self.most_late_seconds = 0.0
+        """The most by which a request was sent after its time: the machine stood still, or was busy."""
         self._client = client
         self._known = known
         self._random = random
@@ -114,7 +114,7 @@ class Visitors:
         async with asyncio.TaskGroup() as visits:
             while (at := at + self._random.expovariate(rate)) < ending:
                 await asyncio.sleep(max(0.0, at - time.monotonic()))
-                self.latest_seconds = max(self.latest_seconds, time.monotonic() - at)
+                self.most_late_seconds = max(self.most_late_seconds, time.monotonic() - at)
                 misbehaves = self._random.randrange(MISBEHAVIOURS_ONE_IN) == 0
                 visits.create_task(self._misbehave(at) if misbehaves else self.ask_one(at))
 

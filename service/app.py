@@ -1,6 +1,7 @@
 """The application: settings in, a FastAPI app out."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -20,6 +21,8 @@ from service.state import ServiceState
 from service.telemetry import start_tracing
 from service.text_routes import work
 
+logger = logging.getLogger(__name__)
+
 
 def create_app(settings: Settings) -> FastAPI:
     """Make the application; its state is in ``app.state.service``."""
@@ -29,7 +32,9 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(state.load())
-        at_times = [asyncio.create_task(work()) for work in (state.downloads.watch, state.watch, state.return_memory)]
+        at_times = [asyncio.create_task(go()) for go in (state.downloads.watch, state.watch, state.return_memory)]
+        for task in at_times:
+            task.add_done_callback(_tell_of_failure)
         yield
         for task in at_times:
             task.cancel()
@@ -73,3 +78,8 @@ def create_app(settings: Settings) -> FastAPI:
         state.engine.follow = tracing.follow
         app.add_middleware(tracing.middleware)
     return app
+
+
+def _tell_of_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("what was done from time to time is done no more", exc_info=error)

@@ -1,11 +1,8 @@
 """The two lanes of a thread that decodes, and which of them takes the next step.
 
 Each lane is a batch of its own, so a row that waits costs no step anything. While both have work they share the time of
-the thread by weighted fair queueing (Demers et al. 1989): a lane's clock runs by the processor time that its steps took
-over its weight, and the lane whose clock is behind is next. A lane without work gains no claim by that.
-
-A machine may stand still for seconds, as a virtual one does that is moved. Its processor time does not, so no lane pays
-for that; and a sentence that took long changes the mean by a bounded part, or everybody would be told to come later.
+the thread by weighted fair queueing (Demers et al. 1989): a lane's clock runs by the time that its steps took over its
+weight, and the lane whose clock is behind is next. A lane without work gains no claim by that.
 """
 
 import time
@@ -18,8 +15,11 @@ from service.worker import Job, Worker
 
 WEIGHTS = {Lane.FOREGROUND: 3.0, Lane.BACKGROUND: 1.0}
 MEAN_WEIGHT = 0.05
-MOST_TIMES_MEAN = 10.0
-"""As how many times the mean a time is counted at most: it may have been a pause, and if not, more of them follow."""
+LONGEST_STEP_SECONDS = 1.0
+"""As how long a step counts at most: in a longer one the machine stood still, as a virtual one does that is moved.
+
+Otherwise one lane would have to wait for what the other lost, and everybody be told to come back later.
+"""
 
 
 class Turn(NamedTuple):
@@ -56,10 +56,10 @@ class Lanes:
         """Take the step."""
         worker, started = self.workers[turn.lane], time.monotonic()
         worked_for = [lane for lane, one in self.workers.items() if one.load.sentences or lane is turn.lane]
-        before, processor_before = worker.answered, time.thread_time()
+        before = worker.answered
         worker.advance(turn.joining)
-        seconds = time.monotonic() - started
-        self._clocks[turn.lane] += (time.thread_time() - processor_before) / WEIGHTS[turn.lane]
+        seconds = min(time.monotonic() - started, LONGEST_STEP_SECONDS)
+        self._clocks[turn.lane] += seconds / WEIGHTS[turn.lane]
         for lane in worked_for:
             self._unanswered_seconds[lane] += seconds
         if answered := worker.answered - before:
@@ -69,5 +69,5 @@ class Lanes:
 
     def _note_answered(self, lane: Lane, sentences: int) -> None:
         mean, now = self.sentence_seconds[lane], self._unanswered_seconds[lane] / sentences
-        self.sentence_seconds[lane] = mean + (min(now, MOST_TIMES_MEAN * mean) - mean) * MEAN_WEIGHT if mean else now
+        self.sentence_seconds[lane] = mean + (now - mean) * MEAN_WEIGHT if mean else now
         self._unanswered_seconds[lane] = 0.0

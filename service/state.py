@@ -84,6 +84,7 @@ class ServiceState:
             self._stamps = found
             self._serve(translator)
             self.metrics.reloads.labels("done").inc()
+            await asyncio.to_thread(return_freed_memory)  # half of what loading took
             await self._learn_languages()
             return compare(before, catalogue)
 

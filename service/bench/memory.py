@@ -56,6 +56,8 @@ def measure_memory(target: Target, soak: Soak, report: Callable[[Sample], None])
             load = aside.submit(run_apart, ClosedJob(f"{target.url}/translate", bodies, soak.connections, None))
             held = _most_resident_bytes(target, load)
         statuses.update(outcome.status for outcome in load.result().outcomes)
+        if not held:
+            raise BenchError("the service does not report its resident memory, which it does on Linux only")
         first = samples[0].resident_megabytes if samples else held / 1e6
         samples.append(Sample(sent + count, held / 1e6, held / 1e6 / first - 1))
         report(samples[-1])
@@ -63,13 +65,10 @@ def measure_memory(target: Target, soak: Soak, report: Callable[[Sample], None])
 
 
 def _most_resident_bytes(target: Target, load: Future[Any]) -> float:
-    """Return the most memory that the service reports until the load has ended."""
+    """Return the most memory that the service reports until the load has ended; 0 if it reports none."""
     most = 0.0
     is_over = False
     while not is_over:
         is_over = bool(wait([load], timeout=READ_SECONDS).done)
-        held = resident_bytes(target)
-        if held is None:
-            raise BenchError("the service does not report its resident memory, which it does on Linux only")
-        most = max(most, held)
+        most = max(most, resident_bytes(target) or 0.0)
     return most

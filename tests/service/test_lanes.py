@@ -19,34 +19,25 @@ AGES = 100_000  # steps of a sentence that does not end in a test
 
 
 @dataclass
-class Clocks:
-    """The time on the wall, and the thread's own, which stands still in a pause."""
+class Clock:
+    """A clock that only steps move, and pauses of the machine in them."""
 
     seconds: dict[Lane, float] = field(default_factory=lambda: dict.fromkeys(Lane, 1.0))
     """What a step of each lane takes."""
-    now: float = 0.0
-    worked: float = 0.0
     pause: float = 0.0
-    """Of the machine, in the next step."""
+    """In the next step."""
+    now: float = 0.0
 
 
 @pytest.fixture
-def seconds_of(clocks: Clocks) -> dict[Lane, float]:
-    """Return how long a step of each lane takes, on clocks that only they move."""
-    return clocks.seconds
-
-
-@pytest.fixture
-def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
-    clocks = Clocks()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
     advance = Worker.advance
 
     def advance_and_move(worker: Worker, joining: Sequence[Job]) -> None:
         advance(worker, joining)
-        took = clocks.seconds[lane_of[id(worker)]]
-        clocks.worked += took
-        clocks.now += took + clocks.pause
-        clocks.pause = 0.0
+        clock.now += clock.seconds[lane_of[id(worker)]] + clock.pause
+        clock.pause = 0.0
 
     lane_of: dict[int, Lane] = {}
     init = Lanes.__init__
@@ -57,9 +48,14 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
 
     monkeypatch.setattr(Worker, "advance", advance_and_move)
     monkeypatch.setattr(Lanes, "__init__", init_and_note)
-    time = SimpleNamespace(monotonic=lambda: clocks.now, thread_time=lambda: clocks.worked)
-    monkeypatch.setattr(lanes_module, "time", time)
-    return clocks
+    monkeypatch.setattr(lanes_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@pytest.fixture
+def seconds_of(clock: Clock) -> dict[Lane, float]:
+    """Return how long a step of each lane takes."""
+    return clock.seconds
 
 
 @pytest.fixture
@@ -112,7 +108,7 @@ def test_a_lane_that_is_alone_has_every_step(alone: Lane, bundle: Bundle, second
     assert turns(Lanes(Metrics()), [job(bundle, alone, AGES)], 20) == [alone] * 20
 
 
-@pytest.mark.parametrize("background_seconds", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("background_seconds", [0.1, 0.5, 1.0])
 def test_two_lanes_share_the_time_by_their_weights_whatever_their_steps_take(
     background_seconds: float, bundle: Bundle, seconds_of: dict[Lane, float]
 ) -> None:
@@ -193,29 +189,21 @@ def test_the_other_lane_s_steps_count_too_while_both_have_work(bundle: Bundle, s
     assert other.sentence_seconds[Lane.BACKGROUND] == pytest.approx(400.0, rel=0.02)
 
 
-def test_a_pause_of_the_machine_changes_the_mean_by_a_bounded_part(bundle: Bundle, clocks: Clocks) -> None:
+def test_a_pause_of_the_machine_changes_the_mean_by_a_bounded_part(bundle: Bundle, clock: Clock) -> None:
+    clock.seconds[Lane.FOREGROUND] = 0.1
     lanes = Lanes(Metrics())
     turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
-    clocks.pause = 10_000.0
+    clock.pause = 10_000.0
     turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
-    assert 1.0 < lanes.sentence_seconds[Lane.FOREGROUND] < 1.5
-
-
-def test_the_mean_follows_steps_that_have_become_slower_for_good(bundle: Bundle, clocks: Clocks) -> None:
-    lanes = Lanes(Metrics())
-    turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
-    clocks.seconds[Lane.FOREGROUND] = 1000.0
-    for _ in range(120):
-        turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
-    assert lanes.sentence_seconds[Lane.FOREGROUND] == pytest.approx(1000.0, rel=0.02)
+    assert 0.1 < lanes.sentence_seconds[Lane.FOREGROUND] < 0.15
 
 
 @pytest.mark.parametrize(("lane", "turns_before"), [(Lane.FOREGROUND, 4), (Lane.BACKGROUND, 5)])
 def test_a_pause_of_the_machine_in_a_step_of_one_lane_gives_the_other_no_claim(
-    bundle: Bundle, clocks: Clocks, lane: Lane, turns_before: int
+    bundle: Bundle, clock: Clock, lane: Lane, turns_before: int
 ) -> None:
     lanes = Lanes(Metrics())
     turns(lanes, [job(bundle, one, AGES) for one in Lane], turns_before)
-    clocks.pause = 1000.0
+    clock.pause = 1000.0
     assert turns(lanes, [], 1) == [lane]
     assert turns(lanes, [], 400).count(Lane.FOREGROUND) == pytest.approx(300, abs=2)
