@@ -84,8 +84,8 @@ class ServiceState:
             self._stamps = found
             self._serve(translator)
             self.metrics.reloads.labels("done").inc()
+            await self._learn_languages()  # before anything else is awaited: it has to tell apart what is served
             await asyncio.to_thread(return_freed_memory)  # half of what loading took
-            await self._learn_languages()
             return compare(before, catalogue)
 
     async def watch(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 from model.bundle import BundleError
 from service import state as state_module
 from service.catalogue import NOTHING, Catalogue, Changes, Entry
+from service.detection import Detector
 from service.errors import NotReady, ReloadFailed
 from service.metrics import Metrics
 from service.settings import SettingsError
@@ -102,6 +103,22 @@ def test_what_leaves_is_freed_when_its_last_answer_is_given(state: ServiceState,
         await asyncio.to_thread(wait_until, lambda: left() is None)
 
     asyncio.run(scenario())
+
+
+def test_languages_are_told_apart_from_when_they_are_served(
+    state: ServiceState, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    folder.catalogue = catalogue_of(GatedSearch(), "translate:de:en", "translate:fr:en")
+
+    def tell(*_: object) -> None:
+        assert state.why_not_ready is None
+        told.append(state.detect("Ich bin sehr müde.")[0].language)
+
+    monkeypatch.setattr(Detector, "load", tell)
+    monkeypatch.setattr(state_module, "return_freed_memory", tell)
+    asyncio.run(state.load())
+    assert told == ["de", "de"]
 
 
 def test_free_memory_is_returned_again_and_again(state: ServiceState, monkeypatch: pytest.MonkeyPatch) -> None:
