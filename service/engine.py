@@ -220,8 +220,8 @@ class Engine:
             before = time.thread_time()
             lanes.advance(turn)
             self.metrics.engine_cpu_seconds.inc(time.thread_time() - before)
-            for lane, seconds in lanes.sentence_seconds.items():
-                self._sentence_seconds[lane][index] = seconds
+            for lane in Lane:
+                self._sentence_seconds[lane][index] = lanes.sentence_seconds(lane)
             del turn  # or a bundle that is served no more would be held until the thread has other work
 
     def _next(self, index: int, lanes: Lanes) -> Turn | None:

@@ -15,6 +15,8 @@ from service.worker import Job, Worker
 
 WEIGHTS = {Lane.FOREGROUND: 3.0, Lane.BACKGROUND: 1.0}
 MEAN_WEIGHT = 0.05
+ENOUGH_ANSWERS = 20
+"""Until so many times were seen their mean says nothing: the first sentences of a process take many times as long."""
 LONGEST_STEP_SECONDS = 1.0
 """As how long a step counts at most: in a longer one the machine stood still, as a virtual one does that is moved.
 
@@ -36,8 +38,8 @@ class Lanes:
         self.workers = {lane: Worker(metrics) for lane in Lane}
         self._clocks = dict.fromkeys(Lane, 0.0)
         self._unanswered_seconds = dict.fromkeys(Lane, 0.0)  # since a sentence of the lane was answered, or came first
-        self.sentence_seconds = dict.fromkeys(Lane, 0.0)
-        """Moving mean of the time from one answered sentence of a lane to the next, with the other lane's steps."""
+        self._answers = dict.fromkeys(Lane, 0)
+        self._mean_seconds = dict.fromkeys(Lane, 0.0)
 
     def next(self, take: Callable[[Lane, Worker], Sequence[Job]]) -> Turn | None:
         """Return whose turn it is, with whom ``take`` lets into that lane; None when neither has work."""
@@ -67,7 +69,16 @@ class Lanes:
         elif not worker.load.sentences:  # all were given up
             self._unanswered_seconds[turn.lane] = 0.0
 
+    def sentence_seconds(self, lane: Lane) -> float:
+        """Return the moving mean of the time from one answered sentence of a lane to the next; 0 if it is unknown.
+
+        The other lane's steps count while both have work.
+        """
+        return self._mean_seconds[lane] if self._answers[lane] >= ENOUGH_ANSWERS else 0.0
+
     def _note_answered(self, lane: Lane, sentences: int) -> None:
-        mean, now = self.sentence_seconds[lane], self._unanswered_seconds[lane] / sentences
-        self.sentence_seconds[lane] = mean + (now - mean) * MEAN_WEIGHT if mean else now
+        now = self._unanswered_seconds[lane] / sentences
+        self._answers[lane] += 1
+        weight = max(MEAN_WEIGHT, 1 / self._answers[lane])
+        self._mean_seconds[lane] += (now - self._mean_seconds[lane]) * weight
         self._unanswered_seconds[lane] = 0.0

@@ -1,11 +1,12 @@
 """Settings of the service, each from an environment variable ``DRAGOMAN_…``."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import torch
-from pydantic import Field, Secret, ValidationError
+from pydantic import AfterValidator, Field, Secret, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import model
@@ -19,6 +20,19 @@ STARTERS = Path(model.__file__).parent / "starters"
 MEMORY = "memory"
 
 RateStorage = Annotated[str, Field(pattern=f"^({MEMORY}|rediss?://.+|redis\\+unix://.+)$")]
+
+ORIGIN = r"(\*|[a-z][a-z0-9+.-]*://[^/,\s]+)"
+Origins = Annotated[str, Field(pattern=rf"^({ORIGIN}(\s*,\s*{ORIGIN})*)?$")]
+
+
+def _of_networks(value: str) -> str:
+    for one in value.split(",") if value else ():
+        if one.strip() != "*":
+            ip_network(one.strip())
+    return value
+
+
+Networks = Annotated[str, AfterValidator(_of_networks)]
 
 MAX_WORKERS = 4
 """Each needs Python's lock for what it decides; with more cores than this, workers use several each."""
@@ -81,9 +95,9 @@ class Settings(BaseSettings):
     """Requests of a client, as 60/minute, that has no limit of its own; by default there is none."""
     rate_storage: Secret[RateStorage] = Secret(MEMORY)
     """Where they are counted: in memory, or in a Redis that several services share, with its password if it has one."""
-    trusted_proxies: str = "127.0.0.1"
+    trusted_proxies: Networks = "127.0.0.1"
     """Addresses and networks, with commas between, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
-    cors_origins: str = "*"
+    cors_origins: Origins = "*"
     """Origins, with commas between, whose pages may ask."""
     max_connections: int = Field(500, ge=1)
     header_seconds: float = Field(10.0, gt=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model.bundle import Bundle
-from service import server
+from service import lanes, server
 from service.engine import Engine
 from tests.reversal import Trained
 from tests.service.echoes import Echoes, serving_echoes
@@ -22,6 +22,12 @@ def _loggers_stay_as_they_are() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "log_to_stderr", lambda _: None)
         yield
+
+
+@pytest.fixture
+def known_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an engine know from the first sentence on how long one takes."""
+    monkeypatch.setattr(lanes, "ENOUGH_ANSWERS", 1)
 
 
 @pytest.fixture(scope="session")

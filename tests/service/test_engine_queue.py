@@ -45,12 +45,14 @@ def admitted(policy: Eager, requests: list[list[list[int]]]) -> list[list[int]]:
 DOCUMENT, OTHER_DOCUMENT = [[1, n] for n in range(5)], [[2, n] for n in range(3)]
 
 
+@pytest.mark.usefixtures("known_at_once")
 def test_a_document_leaves_gaps_for_short_requests_that_come_later() -> None:
     short = [[[3]], [[4]], [[5]]]
     assert admitted(Eager(AN_AGE), [DOCUMENT, *short]) == [[1, 0], [3], [4], [5], *DOCUMENT[1:]]
     assert admitted(Eager(), [DOCUMENT, *short]) == [*DOCUMENT, [3], [4], [5]]
 
 
+@pytest.mark.usefixtures("known_at_once")
 def test_documents_take_turns() -> None:
     found = admitted(Eager(AN_AGE), [DOCUMENT, OTHER_DOCUMENT])
     assert found == [[1, 0], [2, 0], [1, 1], [2, 1], [1, 2], [2, 2], [1, 3], [1, 4]]

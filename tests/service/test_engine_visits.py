@@ -42,6 +42,7 @@ def test_sentences_that_come_later_are_in_the_lane_that_they_would_have_been_in_
     assert len(found) == (2 if 0 < foreground_pieces < 12 else 1)
 
 
+@pytest.mark.usefixtures("known_at_once")
 def test_a_document_that_comes_in_parts_takes_turns_as_one_that_comes_at_once() -> None:
     bundle = fake_bundle(search := GatedSearch())
     engine = new_engine(policy=Eager(pace=1e9), sentences=1)

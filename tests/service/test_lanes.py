@@ -49,6 +49,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(Worker, "advance", advance_and_move)
     monkeypatch.setattr(Lanes, "__init__", init_and_note)
     monkeypatch.setattr(lanes_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(lanes_module, "ENOUGH_ANSWERS", 1)
     return clock
 
 
@@ -148,12 +149,13 @@ def test_a_lane_s_sentences_follow_each_other_as_the_mean_of_late_says(
     del seconds_of
     lanes = Lanes(Metrics())
     turns(lanes, [job(bundle, Lane.FOREGROUND, 4) for _ in range(2)], 3)
-    assert lanes.sentence_seconds[Lane.FOREGROUND] == 0.0
+    assert lanes.sentence_seconds(Lane.FOREGROUND) == 0.0
     turns(lanes, [], 1)
-    assert lanes.sentence_seconds[Lane.FOREGROUND] == pytest.approx(2.0)
+    assert lanes.sentence_seconds(Lane.FOREGROUND) == pytest.approx(2.0)
     for _ in range(300):
         turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
-    assert lanes.sentence_seconds == pytest.approx({Lane.FOREGROUND: 1.0, Lane.BACKGROUND: 0.0}, abs=1e-3)
+    assert lanes.sentence_seconds(Lane.FOREGROUND) == pytest.approx(1.0, abs=1e-3)
+    assert lanes.sentence_seconds(Lane.BACKGROUND) == 0.0
 
 
 def test_who_is_given_up_is_not_counted_as_answered(bundle: Bundle, seconds_of: dict[Lane, float]) -> None:
@@ -164,7 +166,7 @@ def test_who_is_given_up_is_not_counted_as_answered(bundle: Bundle, seconds_of: 
     for one in given_up:
         one.future.cancel()
     turns(lanes, [], 2)
-    assert lanes.sentence_seconds[Lane.FOREGROUND] == pytest.approx(4.0)
+    assert lanes.sentence_seconds(Lane.FOREGROUND) == pytest.approx(4.0)
 
 
 def test_the_time_of_those_who_were_all_given_up_is_charged_to_nobody(
@@ -176,26 +178,41 @@ def test_the_time_of_those_who_were_all_given_up_is_charged_to_nobody(
     given_up.future.cancel()
     turns(lanes, [], 1)
     turns(lanes, [job(bundle, Lane.FOREGROUND, 2)], 2)
-    assert lanes.sentence_seconds[Lane.FOREGROUND] == pytest.approx(2.0)
+    assert lanes.sentence_seconds(Lane.FOREGROUND) == pytest.approx(2.0)
 
 
 def test_the_other_lane_s_steps_count_too_while_both_have_work(bundle: Bundle, seconds_of: dict[Lane, float]) -> None:
     del seconds_of
     lanes = Lanes(Metrics())
     turns(lanes, [job(bundle, Lane.BACKGROUND, 100)], 100)
-    assert lanes.sentence_seconds[Lane.BACKGROUND] == pytest.approx(100.0)
+    assert lanes.sentence_seconds(Lane.BACKGROUND) == pytest.approx(100.0)
     other = Lanes(Metrics())
     turns(other, [job(bundle, Lane.FOREGROUND, AGES), job(bundle, Lane.BACKGROUND, 100)], 410)
-    assert other.sentence_seconds[Lane.BACKGROUND] == pytest.approx(400.0, rel=0.02)
+    assert other.sentence_seconds(Lane.BACKGROUND) == pytest.approx(400.0, rel=0.02)
+
+
+def test_the_first_sentences_of_a_process_which_take_long_say_nothing_of_later_ones(
+    bundle: Bundle, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "ENOUGH_ANSWERS", 20)
+    clock.seconds[Lane.FOREGROUND] = 0.01
+    clock.pause = 0.5
+    lanes = Lanes(Metrics())
+    for _ in range(19):
+        turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
+        assert lanes.sentence_seconds(Lane.FOREGROUND) == 0.0
+    turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
+    assert lanes.sentence_seconds(Lane.FOREGROUND) == pytest.approx((20 * 0.01 + 0.5) / 20)
 
 
 def test_a_pause_of_the_machine_changes_the_mean_by_a_bounded_part(bundle: Bundle, clock: Clock) -> None:
     clock.seconds[Lane.FOREGROUND] = 0.1
     lanes = Lanes(Metrics())
-    turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
+    for _ in range(30):
+        turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
     clock.pause = 10_000.0
     turns(lanes, [job(bundle, Lane.FOREGROUND, 1)], 1)
-    assert 0.1 < lanes.sentence_seconds[Lane.FOREGROUND] < 0.15
+    assert 0.1 < lanes.sentence_seconds(Lane.FOREGROUND) < 0.15
 
 
 @pytest.mark.parametrize(("lane", "turns_before"), [(Lane.FOREGROUND, 4), (Lane.BACKGROUND, 5)])

@@ -46,7 +46,16 @@ def test_without_any_setting_the_starters_are_served_to_this_machine_alone() -> 
         ("DRAGOMAN_RATE_LIMIT", "60/minute", "rate_limit", "60/minute"),
         ("DRAGOMAN_RATE_STORAGE", "redis://cache:6379/1", "rate_storage", Secret("redis://cache:6379/1")),
         ("DRAGOMAN_TRUSTED_PROXIES", "10.0.0.0/8", "trusted_proxies", "10.0.0.0/8"),
+        ("DRAGOMAN_TRUSTED_PROXIES", "::1, *", "trusted_proxies", "::1, *"),
+        ("DRAGOMAN_TRUSTED_PROXIES", "", "trusted_proxies", ""),
         ("DRAGOMAN_CORS_ORIGINS", "https://a.example", "cors_origins", "https://a.example"),
+        (
+            "DRAGOMAN_CORS_ORIGINS",
+            "https://a.example, http://[::1]:80",
+            "cors_origins",
+            "https://a.example, http://[::1]:80",
+        ),
+        ("DRAGOMAN_CORS_ORIGINS", "", "cors_origins", ""),
         ("DRAGOMAN_MAX_CONNECTIONS", "8", "max_connections", 8),
         ("DRAGOMAN_HEADER_SECONDS", "1.5", "header_seconds", 1.5),
         ("DRAGOMAN_BODY_SECONDS", "2.5", "body_seconds", 2.5),
@@ -86,6 +95,10 @@ def test_what_is_given_outranks_the_environment_and_none_does_not(monkeypatch: p
         ("ALTERNATIVES_LIMIT", "16"),
         ("DRAIN_SECONDS", "-1"),
         ("LOG_LEVEL", "loud"),
+        ("TRUSTED_PROXIES", "proxy"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,"),
+        ("CORS_ORIGINS", "a.example"),
+        ("CORS_ORIGINS", "https://a.example/"),
     ],
 )
 def test_an_impossible_setting_is_named_in_one_line(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
