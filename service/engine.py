@@ -186,6 +186,8 @@ class Engine:
 
     def _has_room(self, client: str, pieces: int) -> bool:
         """Say whether a client may have so many more pieces waiting: those who wait have equal parts of the queue."""
+        if not self._pieces_to_come and not any(self._rooms.values()):
+            return True
         waiting = Counter[str]()
         for room in self._rooms.values():
             waiting.update(room.pieces)

@@ -89,9 +89,11 @@ class Glossary:
 
     def find(self, text: str) -> Iterator[Found]:
         """Yield the terms of a text, in their order."""
+        if self._is_empty:
+            return
         small = as_typed(text)
         at = 0
-        while not self._is_empty and at < len(small):
+        while at < len(small):
             if (found := self._at(small, at)) is not None:
                 yield found
             at = found.end if found else at + 1
