@@ -30,6 +30,8 @@ def main() -> None:
     source, file, folder = map(Path, sys.argv[1:4])
     pieces = int(sys.argv[4]) if len(sys.argv) > 4 else PIECES
     copy = folder / "models" / source.name
+    if copy.exists():
+        sys.exit(f"{copy} is there already")
     shutil.copytree(source, copy)
     manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
     manifest["decoding"] |= {"min_length": pieces, "max_length": pieces}
