@@ -38,8 +38,6 @@ def code_for(written: str, codes: Collection[str]) -> str:
 
     InvalidRequest when it is none of them, and says which they are.
     """
-    if written in codes:
-        return written
     known = {code.lower(): code for code in codes}
     code = written.lower().replace("_", "-")
     while code not in known:
