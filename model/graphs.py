@@ -6,7 +6,7 @@ that holds it, beside padding that reaches nothing.
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ WARM_UPS = 4
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Outputs = tuple[Tensor, Tensor, Tensor]
+Captured = TypeVar("Captured")
 
 
 class Sizes(NamedTuple):
@@ -46,8 +47,11 @@ class Graph(NamedTuple):
     replay: Callable[[], None]
 
 
-def capture_on_cuda(step: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
-    """Run a step until it is compiled, capture it, and return the tensors it fills and what runs it again."""
+def capture_on_cuda(step: Callable[[], Captured], pool: Any = None) -> tuple[Captured, Callable[[], None]]:
+    """Run a step until it is compiled, capture it, and return the tensors it fills and what runs it again.
+
+    Graphs with one ``pool`` (torch.cuda.graph_pool_handle) share what they need besides, and must not run at once.
+    """
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -58,7 +62,7 @@ def capture_on_cuda(step: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], 
     # The outer block brings the thread back to its stream when a capture fails, which the inner one does not.
     with (
         torch.cuda.stream(torch.cuda.current_stream()),
-        torch.cuda.graph(graph, capture_error_mode="thread_local"),
+        torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"),
     ):
         outputs = step()
     return outputs, graph.replay

@@ -8,9 +8,7 @@ import torch
 
 from model import torchscript
 from model.config import DecodingConfig, DType
-from model.graphs import GraphedNetwork
 from model.search import BeamSearch
-from model.step import Network
 from model.tokenizer import END, Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -39,10 +37,8 @@ def available(device: torch.device) -> list[DType]:
 
 def load_search(archive: bytes, tokenizer: Tokenizer, device: torch.device, dtype: DType) -> BeamSearch:
     """Return a search with the network of an archive; RuntimeError when it is not one."""
-    network: Network = torchscript.load(archive, device, dtype)
-    if device.type == "cuda":
-        network = GraphedNetwork(network)
-    return BeamSearch(network, tokenizer.special_ids, device)
+    network = torchscript.load(archive, device, dtype)
+    return BeamSearch(network, tokenizer.special_ids, device, graphs=device.type == "cuda")
 
 
 def load_fastest(archive: bytes, tokenizer: Tokenizer, device: torch.device) -> tuple[BeamSearch, DType]:

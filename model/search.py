@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model import torchscript
+from model.arenas import Arenas
 from model.config import DecodingConfig
 from model.constraints import wanted_pieces
 from model.data import pad
+from model.graphs import GraphedNetwork
 from model.guidance import Guide
 from model.hypothesis import Ended, Hypothesis, repeated_ngrams, score
 from model.memory import MemoryPool
+from model.mixed import MixedBatch
+from model.resident import ResidentBatch
 from model.slots import NO_ROWS, Limits, Rows, Slot
 from model.slots import Sentence as Sentence  # what whoever searches asks for
 from model.step import Network, Step
@@ -285,18 +289,25 @@ class Batch:
 class BeamSearch:
     """Search with one network.
 
-    ``special_ids`` are the pieces that no hypothesis may hold; END among them only ends it.
+    ``special_ids`` are the pieces that no hypothesis may hold; END among them only ends it. ``graphs`` has steps
+    captured as CUDA graphs.
     """
 
-    def __init__(self, network: Network, special_ids: Sequence[int], device: torch.device) -> None:
+    def __init__(
+        self, network: Network, special_ids: Sequence[int], device: torch.device, *, graphs: bool = False
+    ) -> None:
         self.network = network
         self.device = device
-        step = Step(network, torch.tensor(sorted({*special_ids, END}), device=device))
-        self._step = torchscript.compiled(step) if isinstance(network, torch.jit.ScriptModule) else step
+        special = torch.tensor(sorted({*special_ids, END}), device=device)
+        step = Step(GraphedNetwork(network) if graphs else network, special)
+        is_scripted = isinstance(network, torch.jit.ScriptModule) and not graphs
+        self._step = torchscript.compiled(step) if is_scripted else step
+        self._arenas = Arenas(Step(network, special), device) if graphs else None
 
-    def batch(self) -> Batch:
+    def batch(self) -> Batch | MixedBatch:
         """Return an empty batch."""
-        return Batch(self._step, self.device)
+        batch = Batch(self._step, self.device)
+        return MixedBatch(ResidentBatch(self._arenas), batch) if self._arenas else batch
 
     def search(self, sources: Sequence[Sequence[int]], config: DecodingConfig) -> list[list[Hypothesis]]:
         """Decode framed sources together; for each, at most ``n_best`` hypotheses, best first."""

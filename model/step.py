@@ -91,7 +91,8 @@ class Step(nn.Module):
         """
         state = state.index_select(0, rows[1])
         logits, state, weights = self.network.decode_step(rows[0], state, memory, source, rows[2], width)
-        logits = logits.float()
+        if logits.dtype != torch.float32:
+            return torch.log_softmax(logits, dim=-1, dtype=torch.float32), state, weights
         # In place: at 160 rows each of them is 5 MB, and to write as much elsewhere takes longer than to compute it.
         return torch.log_softmax(logits, dim=-1, out=logits), state, weights
 

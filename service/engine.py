@@ -31,7 +31,7 @@ from service.logs import request_id
 from service.metrics import Metrics
 from service.settings import Settings, Threads, choose_device, share_cores
 from service.waiting import WaitingRoom
-from service.worker import Job, Worker
+from service.worker import Job, Promise, Worker
 
 if TYPE_CHECKING:
     from service.tracing import Followed
@@ -66,6 +66,7 @@ class Engine:
         self._in_flight = {lane: [0] * threads.workers for lane in Lane}
         self._busy_since: list[float | None] = [None] * threads.workers
         self._sentence_seconds = {lane: [0.0] * threads.workers for lane in Lane}
+        self._cancelled_last = 0
         self._closing = False
         self._changed = threading.Condition()
         self._threads = [
@@ -142,7 +143,7 @@ class Engine:
                 sentence = Sentence(source, _wide_enough(config, held), attention, terms=held)
                 waiting = Waiting(now, len(source), sentence.config.beam_size)
                 job = Job(
-                    bundle, sentence, Future(), waiting, visit.client, visit.turn, lane, request_id.get(), followed
+                    bundle, sentence, Promise(), waiting, visit.client, visit.turn, lane, request_id.get(), followed
                 )
                 jobs.append(job)
                 visit.turn += pace_seconds
@@ -253,8 +254,10 @@ class Engine:
         if not room:
             return []
         limits = worker.limits(self._limits)
-        if any(job.future.cancelled() for job in room.first(limits.sentences + 1)):
-            room.forget_cancelled()
+        if self._cancelled_last != Promise.cancelled_last:
+            self._cancelled_last = Promise.cancelled_last
+            for each in self._rooms.values():
+                each.forget_cancelled()
         load = worker.load
         waiting = [job.waiting for job in room.first(limits.sentences + 1)]
         count = self._policy.admits(waiting, load, limits, worker.joins, time.monotonic())

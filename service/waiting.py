@@ -69,7 +69,8 @@ class WaitingRoom:
             self._clock = self._clocks[job.client]
             self._clocks[job.client] += job.waiting.source_pieces
             self.pieces[job.client] -= job.waiting.source_pieces
-            del self._waiting[job.client][0]
+        for client, number in Counter(job.client for job in taken).items():
+            del self._waiting[client][:number]
         self._count -= len(taken)
         self._forget_idle()
         return taken

@@ -1,5 +1,6 @@
 """What a thread decodes in one lane: a batch for each bundle, in which sentences join and leave between steps."""
 
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from model.bundle import Bundle
 from model.hypothesis import Hypothesis
+from model.mixed import MixedBatch
 from model.search import Batch, BeamSearch, Sentence
 from service.admission import Joins, Lane, Load, Waiting
 from service.errors import DecodingFailed
@@ -23,12 +25,27 @@ RECOVERY_SECONDS = 10.0
 """After a failure half as much is admitted, and twice as much again each time that this has passed without another."""
 
 
+class Promise(Future[list[Hypothesis]]):
+    """What a sentence will be answered with; to cancel it is how to say that nobody waits for it any more."""
+
+    cancelled_last = 0
+    """Changes whenever any is cancelled: to ask hundreds of them at each step takes half of what a step may."""
+    _numbers = itertools.count(1)
+
+    def cancel(self) -> bool:
+        """See Future."""
+        is_cancelled = super().cancel()
+        if is_cancelled:
+            Promise.cancelled_last = next(self._numbers)
+        return is_cancelled
+
+
 class Job(NamedTuple):
-    """One sentence to decode, and who waits for it. Cancelling the future is how to say that nobody does any more."""
+    """One sentence to decode, and who waits for it."""
 
     bundle: Bundle
     sentence: Sentence
-    future: Future[list[Hypothesis]]
+    future: Promise
     waiting: Waiting
     client: str
     """Who is to be treated as one when there is not enough for all."""
@@ -48,7 +65,7 @@ class _Decoding(NamedTuple):
     """The sentences of one bundle, by their tickets in its batch."""
 
     name: str
-    batch: Batch
+    batch: Batch | MixedBatch
     jobs: dict[int, _Admitted]
 
 
@@ -60,6 +77,7 @@ class Worker:
         self._decoding: dict[BeamSearch, _Decoding] = {}
         self._share = 1.0
         self._failed_at = 0.0
+        self._cancelled_last = 0
         self.joins = Joins(0.0, 0.0)
         """The cheapest admission of late, which is what it costs to stop for one at all, and when the last was."""
         self.load = Load(0, 0, 0)
@@ -80,8 +98,10 @@ class Worker:
 
     def advance(self, joining: Sequence[Job]) -> None:
         """Drop whom nobody waits for, let the others join, and take a step; answer who is done."""
-        for search in list(self._decoding):
-            self._drop_cancelled(search)
+        if self._cancelled_last != Promise.cancelled_last:
+            self._cancelled_last = Promise.cancelled_last
+            for search in list(self._decoding):
+                self._drop_cancelled(search)
         by_search: dict[BeamSearch, list[Job]] = {}
         for job in joining:
             by_search.setdefault(job.bundle.search, []).append(job)
@@ -124,15 +144,15 @@ class Worker:
         seconds = time.monotonic() - started
         self.joins = Joins(min(seconds, self.joins.seconds * 1.01) or seconds, started + seconds)
         self._metrics.encode_seconds.observe(seconds)
+        self._metrics.pieces.labels(name, "in").inc(sum(len(job.sentence.source) for job in jobs))
         for ticket, job in zip(tickets, jobs, strict=True):
             decoding.jobs[ticket] = _Admitted(job, started)
             self._metrics.queue_seconds.observe(started - job.waiting.came_at)
-            self._metrics.pieces.labels(name, "in").inc(len(job.sentence.source))
             if job.followed:
                 job.followed.admitted()
 
     def _step(self, search: BeamSearch) -> None:
-        _, batch, jobs = self._decoding[search]
+        name, batch, jobs = self._decoding[search]
         if not jobs:
             return
         started = time.monotonic()
@@ -145,6 +165,7 @@ class Worker:
             return
         now = time.monotonic()
         self._metrics.step_seconds.observe(now - started)
+        self._metrics.pieces.labels(name, "out").inc(sum(len(found[0].pieces) for _, found in done if found))
         for ticket, hypotheses in done:
             job, admitted_at = jobs.pop(ticket)
             self._metrics.decode_seconds.observe(now - admitted_at)
@@ -155,8 +176,6 @@ class Worker:
         name = job.bundle.manifest.name
         if not hypotheses:
             logger.error("%s gave no finite probability for a sentence of the request %s", name, job.request_id or "-")
-        else:
-            self._metrics.pieces.labels(name, "out").inc(len(hypotheses[0].pieces))
         # Whoever waits may cancel at any moment, but not once it is running.
         if job.future.set_running_or_notify_cancel():
             if hypotheses:

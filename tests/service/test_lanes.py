@@ -1,5 +1,4 @@
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -12,7 +11,7 @@ from service import lanes as lanes_module
 from service.admission import Lane, Waiting
 from service.lanes import WEIGHTS, Lanes, Turn
 from service.metrics import Metrics
-from service.worker import Job, Worker
+from service.worker import Job, Promise, Worker
 from tests.service.fakes import GatedSearch, fake_bundle
 
 AGES = 100_000  # steps of a sentence that does not end in a test
@@ -66,7 +65,7 @@ def bundle() -> Bundle:
 
 def job(bundle: Bundle, lane: Lane, steps: int) -> Job:
     sentence = Sentence([1] * steps, DecodingConfig(beam_size=1))
-    return Job(bundle, sentence, Future(), Waiting(0.0, steps, 1), "", 0.0, lane)
+    return Job(bundle, sentence, Promise(), Waiting(0.0, steps, 1), "", 0.0, lane)
 
 
 def from_queue(queue: list[Job]) -> Callable[[Lane, Worker], list[Job]]:

@@ -1,6 +1,5 @@
 """The order in which the sentences of many clients are taken."""
 
-from concurrent.futures import Future
 from random import Random
 
 import pytest
@@ -9,7 +8,7 @@ from model.config import DecodingConfig
 from model.search import Sentence
 from service.admission import Lane, Waiting
 from service.waiting import WaitingRoom
-from service.worker import Job
+from service.worker import Job, Promise
 from tests.service.fakes import GatedSearch, fake_bundle
 
 BUNDLE = fake_bundle(GatedSearch())
@@ -17,7 +16,7 @@ BUNDLE = fake_bundle(GatedSearch())
 
 def job(client: str, turn: float, pieces: int = 1) -> Job:
     sentence = Sentence([0] * pieces, DecodingConfig(beam_size=1))
-    return Job(BUNDLE, sentence, Future(), Waiting(0.0, pieces, 1), client, turn, Lane.FOREGROUND)
+    return Job(BUNDLE, sentence, Promise(), Waiting(0.0, pieces, 1), client, turn, Lane.FOREGROUND)
 
 
 def room_of(*jobs: Job) -> WaitingRoom:

@@ -1,6 +1,5 @@
 import math
 from collections.abc import Sequence
-from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import NoReturn
 
@@ -16,7 +15,7 @@ from service import worker as worker_module
 from service.admission import Lane, Load, Waiting
 from service.errors import DecodingFailed
 from service.metrics import Metrics
-from service.worker import RECOVERY_SECONDS, Job, Worker
+from service.worker import RECOVERY_SECONDS, Job, Promise, Worker
 from tests.service.fakes import GatedSearch, backwards, fake_bundle
 
 LIMITS = Load(sentences=8, rows=64, positions=1000)
@@ -52,7 +51,7 @@ def worker(metrics: Metrics) -> Worker:
 
 def job(bundle: Bundle, source: Sequence[int], *, beam_size: int = 1, came_at: float = 0.0) -> Job:
     sentence = Sentence(source, DecodingConfig(beam_size=beam_size))
-    return Job(bundle, sentence, Future(), Waiting(came_at, len(source), beam_size), "", came_at, Lane.FOREGROUND)
+    return Job(bundle, sentence, Promise(), Waiting(came_at, len(source), beam_size), "", came_at, Lane.FOREGROUND)
 
 
 def answer_of(one: Job) -> list[int]:

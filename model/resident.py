@@ -1,0 +1,232 @@
+"""Sentences decoded where they are: in places of an arena on a GPU, whose steps the host starts but does not follow.
+
+A step is started before what the last one did is known, so that the device never waits for the host. A sentence is
+therefore found to have ended a step later, its hypotheses are read during the step after that, and meanwhile its rows,
+in which nothing lives, cost what they would cost anyway.
+
+B sentences, N places, L pieces, W rows of a place, Z state size, M size of the memory.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.arena import Arena, Sizes, options
+from model.arenas import Arenas
+from model.data import pad
+from model.hypothesis import Hypothesis
+from model.slots import Sentence
+
+SOURCE_MULTIPLE = 8
+STEPS_BETWEEN_MOVES = 64
+"""At least, before a move into a smaller arena: long sentences come and go, and a move costs a few steps."""
+
+
+class Started(NamedTuple):
+    """A step, and the live rows of each place after it as soon as ``copied`` has happened."""
+
+    number: int
+    rows: Tensor
+    copied: torch.cuda.Event | None
+
+
+class Leaving(NamedTuple):
+    """Who has ended, and what they found as soon as ``copied`` has happened."""
+
+    tickets: list[int]
+    dropped: set[int]
+    n_best: list[int]
+    ended: list[Tensor]
+    copied: torch.cuda.Event | None
+
+
+class ResidentBatch:
+    """The face of model.search.Batch, for sentences that want neither attention nor constraints nor a guard."""
+
+    def __init__(self, arenas: Arenas) -> None:
+        self._arenas = arenas
+        self._device = arenas.device
+        self._arena: Arena | None = None
+        self._tickets = 0
+        self._steps = 0
+        self._moved_at = 0
+        self._sentences: dict[int, tuple[int, Sentence]] = {}  # by place, each with its ticket
+        self._since = np.zeros(0, np.int64)  # of each place, the step that is the first of who is there
+        self._needs = np.zeros((0, len(Sizes._fields) - 1), np.int64)  # of each place: width, positions, pieces
+        self._started: deque[Started] = deque()
+        self._leaving: deque[Leaving] = deque()
+        self.rows = 0
+        """How many hypotheses there were when last looked at, and those that joined since."""
+
+    def __len__(self) -> int:
+        return len(self._sentences) + sum(len(one.tickets) - len(one.dropped) for one in self._leaving)
+
+    @torch.inference_mode()
+    def admit(self, sentences: Sequence[Sentence]) -> list[int]:
+        """See Batch."""
+        lengths = [len(sentence.source) for sentence in sentences]
+        source = self._upload(pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE))
+        memory, state = self._arenas.network.encode(source, self._upload(torch.tensor(lengths)))
+        configs = [sentence.config for sentence in sentences]
+        wanted = [options(config, length) for config, length in zip(configs, lengths, strict=True)]
+        chosen = self._upload(torch.tensor(wanted, dtype=torch.float64))
+        needs = np.array([(c.beam_size, n, c.longest(n) + 1) for c, n in zip(configs, lengths, strict=True)])
+        self._make_room(len(sentences), np.concatenate((self._needs, needs)).max(axis=0), memory, state)
+        assert self._arena is not None
+        free = [place for place in range(self._arena.sizes.places) if place not in self._sentences]
+        places = free[: len(sentences)]
+        self._arena.place(self._upload(torch.tensor(places)), chosen, memory, source, state)
+        tickets = list(range(self._tickets, self._tickets + len(sentences)))
+        self._tickets += len(sentences)
+        self._sentences.update(zip(places, zip(tickets, sentences, strict=True), strict=True))
+        self._since[places] = self._steps
+        self._needs[places] = needs
+        self.rows += len(sentences)
+        return tickets
+
+    @torch.inference_mode()
+    def drop(self, tickets: set[int]) -> None:
+        """See Batch; the rows of who is dropped are free for others at once, and are not followed any more."""
+        self._vacate([place for place, (ticket, _) in self._sentences.items() if ticket in tickets])
+        for leaving in self._leaving:
+            leaving.dropped.update(tickets.intersection(leaving.tickets))
+        if not len(self):
+            self._started.clear()
+            self._leaving.clear()
+            self._release()
+
+    @torch.inference_mode()
+    def step(self) -> list[tuple[int, list[Hypothesis]]]:
+        """Start a step, and return who is known to be done by now, by ticket, with their n best, best first."""
+        self._shrink()
+        if self._sentences:
+            self._start()
+        done = self._arrived()
+        if len(self._started) > 1 or not self._sentences:
+            self._look()
+        if not self._sentences:  # nobody to step for while the last ones come
+            self._started.clear()
+            done += self._arrived()
+            self._release()
+        return done
+
+    def _start(self) -> None:
+        assert self._arena is not None
+        self._arena.run()
+        (rows,), copied = self._download([self._arena.rows])
+        self._started.append(Started(self._steps, rows, copied))
+        self._steps += 1
+
+    def _look(self) -> None:
+        """Look at what the oldest of the steps that were started did, and let those leave who have ended."""
+        if not self._started:
+            return
+        assert self._arena is not None
+        started = self._started.popleft()
+        if started.copied:
+            started.copied.synchronize()
+        alive = started.rows.numpy()
+        there = np.fromiter(self._sentences, np.int64, len(self._sentences))
+        there = there[self._since[there] <= started.number]
+        self.rows = int(alive[there].sum()) + len(self._sentences) - len(there)
+        places = there[alive[there] == 0].tolist()
+        if not places:
+            return
+        index = self._upload(torch.tensor(places))
+        ended, copied = self._download([tensor.index_select(0, index) for tensor in self._arena.ended])
+        found = [self._sentences[place] for place in places]
+        tickets, n_best = [ticket for ticket, _ in found], [sentence.config.n_best for _, sentence in found]
+        self._leaving.append(Leaving(tickets, set(), n_best, ended, copied))
+        self._vacate(places)
+
+    def _arrived(self) -> list[tuple[int, list[Hypothesis]]]:
+        """Return what is there of those who have left."""
+        done = []
+        while self._leaving:
+            leaving = self._leaving.popleft()
+            if leaving.copied:
+                leaving.copied.synchronize()
+            ended = [tensor.numpy() for tensor in leaving.ended]
+            for i, (ticket, n_best) in enumerate(zip(leaving.tickets, leaving.n_best, strict=True)):
+                if ticket not in leaving.dropped:
+                    done.append((ticket, _ranked([tensor[i] for tensor in ended], n_best)))
+        return done
+
+    def _vacate(self, places: list[int]) -> None:
+        for place in places:
+            del self._sentences[place]
+        self._needs[places] = 0
+
+    def _make_room(self, count: int, needs: NDArray[np.int64], memory: Tensor, state: Tensor) -> None:
+        """See to an arena with so many free places, large enough for what sentences need at most."""
+        needed = self._arenas.fitting(Sizes(len(self._sentences) + count, *needs.tolist()))
+        if self._arena is None or not self._arena.sizes.hold(needed):
+            held = self._arena.sizes if self._arena else needed
+            self._move(Sizes(*map(max, needed, held)), memory, state)
+
+    def _shrink(self) -> None:
+        """Move into a smaller arena once half of it would do, so that few sentences do not pay for many."""
+        if self._arena is None or not self._sentences or self._steps < self._moved_at + STEPS_BETWEEN_MOVES:
+            return
+        needed = self._arenas.fitting(Sizes(2 * len(self._sentences), *self._needs.max(axis=0).tolist()))
+        if needed != self._arena.sizes and self._arena.sizes.hold(needed):
+            self._move(needed, self._arena.given.memory, self._arena.given.state)
+
+    def _move(self, sizes: Sizes, memory: Tensor, state: Tensor) -> None:
+        while self._started:  # what they say is of places in the arena that is left
+            self._look()
+        arena, old = self._arenas.take(sizes, memory, state), self._arena
+        places = list(self._sentences)
+        count = len(places)
+        if old:
+            arena.move_in(old, self._upload(torch.tensor(places, dtype=torch.long)))
+            self._arenas.give_back(old)
+        needs, since = self._needs[places], self._since[places]
+        self._arena = arena
+        self._sentences = dict(enumerate(self._sentences.values()))
+        self._needs, self._since = np.zeros((sizes.places, needs.shape[1]), np.int64), np.zeros(sizes.places, np.int64)
+        self._needs[:count], self._since[:count] = needs, since
+        self._moved_at = self._steps
+
+    def _release(self) -> None:
+        if self._arena and not self._sentences:
+            self._arenas.give_back(self._arena)
+            self._arena = None
+            self._needs, self._since = self._needs[:0], self._since[:0]
+            self.rows = 0
+
+    def _upload(self, tensor: Tensor) -> Tensor:
+        if self._device.type == "cuda":  # from pinned memory a copy does not wait for the step before
+            return tensor.pin_memory().to(self._device, non_blocking=True)
+        return tensor.to(self._device)
+
+    def _download(self, tensors: Sequence[Tensor]) -> tuple[list[Tensor], torch.cuda.Event | None]:
+        """Begin to copy to the host; the copies hold what they should once the event has happened."""
+        if self._device.type != "cuda":
+            return [tensor.clone() for tensor in tensors], None
+        copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
+        for copy, tensor in zip(copies, tensors, strict=True):
+            copy.copy_(tensor, non_blocking=True)
+        copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        copied.record()
+        return copies, copied
+
+
+def _ranked(ended: Sequence[NDArray[Any]], n_best: int) -> list[Hypothesis]:
+    """Return the n best of one sentence's hypotheses, (W) or (W, L) each, in the order of arena.Ended."""
+    count, scores, totals, lengths, pieces, values = ended
+    best = np.argsort(-scores[: int(count)], kind="stable")[:n_best]
+    return [
+        Hypothesis(
+            pieces=pieces[i, : lengths[i]].tolist(),
+            log_probability=float(totals[i]),
+            score=float(scores[i]),
+            log_probabilities=values[i, : lengths[i] + 1].tolist(),
+        )
+        for i in best
+    ]

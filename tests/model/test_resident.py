@@ -1,0 +1,252 @@
+"""On any device the tensors of an arena are the same: all but the capture of a graph is held here on a CPU."""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.arenas import Arenas
+from model.config import DecodingConfig
+from model.hypothesis import Hypothesis
+from model.mixed import MixedBatch, can_stay
+from model.resident import STEPS_BETWEEN_MOVES, ResidentBatch
+from model.search import Batch, BeamSearch, Sentence
+from model.step import Step
+from model.tokenizer import END
+from tests.slow_search import (
+    CPU,
+    SOURCES,
+    SPECIAL,
+    WORDS,
+    assert_equal,
+    decode_alone,
+    make_network,
+    random_sentences,
+    with_constraints,
+)
+
+PLAIN = {"coverage_penalty": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
+
+
+@pytest.fixture(scope="module")
+def search() -> BeamSearch:
+    return BeamSearch(make_network(2, end_bias=-1.0), SPECIAL, CPU)
+
+
+@pytest.fixture
+def arenas(search: BeamSearch) -> Arenas:
+    return Arenas(Step(search.network, torch.tensor(SPECIAL)), CPU)
+
+
+def plain_sentences(random: Random, count: int, longest: int = 20) -> list[Sentence]:
+    return [
+        Sentence(sentence.source, sentence.config.model_copy(update=PLAIN))
+        for sentence in random_sentences(random, count=count, words=WORDS, longest=longest)
+    ]
+
+
+def decode(batch: ResidentBatch | MixedBatch) -> dict[int, list[Hypothesis]]:
+    found: dict[int, list[Hypothesis]] = {}
+    while batch:
+        found.update(batch.step())
+    return found
+
+
+def assert_as_alone(search: BeamSearch, sentence: Sentence, found: list[Hypothesis]) -> None:
+    expected = decode_alone(search, sentence)
+    assert_equal(found, expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
+        assert one.attention == other.attention
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sentences_that_join_and_leave_an_arena_find_what_each_finds_alone_on_the_host(
+    search: BeamSearch, arenas: Arenas, seed: int
+) -> None:
+    random = Random(seed)
+    sentences = plain_sentences(random, count=60)
+    waiting, batch = list(sentences), ResidentBatch(arenas)
+    of_ticket: dict[int, Sentence] = {}
+    found: dict[int, list[Hypothesis]] = {}
+    while waiting or batch:
+        joining = [waiting.pop() for _ in range(random.choice([0, 0, 1, 3, 12])) if waiting]
+        if joining:
+            of_ticket.update(zip(batch.admit(joining), joining, strict=True))
+        found.update(batch.step())
+    assert found.keys() == of_ticket.keys()
+    for ticket, sentence in of_ticket.items():
+        assert_as_alone(search, sentence, found[ticket])
+
+
+def test_who_is_dropped_is_not_answered_and_changes_no_other(search: BeamSearch, arenas: Arenas) -> None:
+    random = Random(7)
+    batch, of_ticket, dropped = ResidentBatch(arenas), {}, set()
+    found: dict[int, list[Hypothesis]] = {}
+    for _ in range(40):
+        joining = plain_sentences(random, count=random.randint(1, 3))
+        of_ticket.update(zip(batch.admit(joining), joining, strict=True))
+        gone = {ticket for ticket in of_ticket.keys() - found.keys() if random.random() < 0.1}
+        dropped |= gone
+        batch.drop(gone)
+        found.update(batch.step())
+    found.update(decode(batch))
+    assert found.keys() == of_ticket.keys() - dropped
+    assert len(dropped) > 5
+    for ticket, hypotheses in found.items():
+        assert_as_alone(search, of_ticket[ticket], hypotheses)
+
+
+def test_a_batch_of_which_all_were_dropped_is_empty_and_begins_anew(search: BeamSearch, arenas: Arenas) -> None:
+    batch = ResidentBatch(arenas)
+    sentences = plain_sentences(Random(1), count=4)
+    tickets = batch.admit(sentences)
+    batch.step()
+    batch.drop(set(tickets))
+    assert (len(batch), batch.rows) == (0, 0)
+    (ticket,) = batch.admit(sentences[:1])
+    assert ticket not in tickets
+    assert_as_alone(search, sentences[0], decode(batch)[ticket])
+
+
+def test_an_arena_is_used_again_by_the_next_batch_of_its_size(arenas: Arenas, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+    captured = Arenas._captured
+
+    def count(self: Arenas, *arguments: Any) -> Any:
+        nonlocal made
+        made += 1
+        return captured(self, *arguments)
+
+    monkeypatch.setattr(Arenas, "_captured", count)
+    for _ in range(3):
+        batch = ResidentBatch(arenas)
+        batch.admit([Sentence(source, DecodingConfig(max_length=5)) for source in SOURCES])
+        decode(batch)
+    assert made == 1
+
+
+def test_the_arena_of_a_crowd_is_left_when_few_remain(
+    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    decode_step = search.network.decode_step
+
+    def watched(pieces: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+        rows.append(len(pieces))
+        return decode_step(pieces, *others)
+
+    batch = ResidentBatch(arenas)
+    steps = STEPS_BETWEEN_MOVES + 20
+    short, long = (DecodingConfig(beam_size=2, min_length=n, max_length=n) for n in (3, steps))
+    tickets = batch.admit([Sentence(SOURCES[0], config) for config in [short] * 40 + [long]])
+    monkeypatch.setattr(search.network, "decode_step", watched)
+    found = decode(batch)
+    assert rows[0] == 128 * 2
+    assert rows[-1] == 8 * 2
+    assert len(found[tickets[-1]][0].pieces) == steps
+    assert_as_alone(search, Sentence(SOURCES[0], long), found[tickets[-1]])
+
+
+def test_a_failed_join_leaves_the_batch_as_it_was(
+    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentences = plain_sentences(Random(3), count=3)
+    batch = ResidentBatch(arenas)
+    tickets = batch.admit(sentences)
+    batch.step()
+
+    def fail(*_: Any) -> Any:
+        raise torch.OutOfMemoryError
+
+    for owner, name in ((search.network, "encode"), (Arenas, "take")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, fail)
+            with pytest.raises(torch.OutOfMemoryError):
+                batch.admit(sentences * 5)
+    found = decode(batch)
+    assert found.keys() == set(tickets)
+    for ticket, sentence in zip(tickets, sentences, strict=True):
+        assert_as_alone(search, sentence, found[ticket])
+
+
+def test_a_network_that_gives_nan_finds_nothing_and_spoils_nobody_else(search: BeamSearch, arenas: Arenas) -> None:
+    good = Sentence(SOURCES[0], DecodingConfig(beam_size=3))
+    batch = ResidentBatch(arenas)
+    (spoilt, fine) = batch.admit([good, good])
+    assert batch._arena
+    with torch.inference_mode():
+        batch._arena.given.memory[0] = float("nan")
+    found = decode(batch)
+    assert found[spoilt] == []
+    assert_as_alone(search, good, found[fine])
+    (after,) = batch.admit([good])  # in the place of the other
+    assert_as_alone(search, good, decode(batch)[after])
+
+
+def mixed(search: BeamSearch, arenas: Arenas) -> MixedBatch:
+    other = search.batch()
+    assert isinstance(other, Batch)
+    return MixedBatch(ResidentBatch(arenas), other)
+
+
+def any_sentences(random: Random) -> Iterator[list[Sentence]]:
+    for _ in range(12):
+        sentences = random_sentences(random, count=random.randint(1, 5), words=WORDS, longest=12)
+        yield [*with_constraints(random, sentences, WORDS), *plain_sentences(random, count=2)]
+
+
+def test_sentences_of_all_kinds_share_a_batch_and_find_what_each_finds_alone(
+    search: BeamSearch, arenas: Arenas
+) -> None:
+    random, batch = Random(5), mixed(search, arenas)
+    of_ticket: dict[int, Sentence] = {}
+    found: dict[int, list[Hypothesis]] = {}
+    for joining in any_sentences(random):
+        of_ticket.update(zip(batch.admit(joining), joining, strict=True))
+        dropped = {ticket for ticket in of_ticket.keys() - found.keys() if random.random() < 0.05}
+        batch.drop(dropped)
+        for ticket in dropped:
+            del of_ticket[ticket]
+        found.update(batch.step())
+    found.update(decode(batch))
+    assert found.keys() == of_ticket.keys()
+    assert {can_stay(sentence) for sentence in of_ticket.values()} == {True, False}
+    for ticket, sentence in of_ticket.items():
+        assert_equal(found[ticket], decode_alone(search, sentence))
+
+
+def test_when_one_kind_cannot_join_neither_does(
+    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = mixed(search, arenas)
+    plain = Sentence(SOURCES[0], DecodingConfig(beam_size=2))
+
+    def fail(*_: Any) -> Any:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(ResidentBatch, "admit", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        batch.admit([plain._replace(attention=True), plain])
+    assert len(batch) == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_sentences_on_a_gpu_find_what_each_finds_alone_on_the_host(search: BeamSearch) -> None:
+    network = make_network(2, end_bias=-1.0).cuda()
+    batch = BeamSearch(network, [*SPECIAL, END], torch.device("cuda"), graphs=True).batch()
+    random, of_ticket = Random(9), {}
+    found: dict[int, list[Hypothesis]] = {}
+    for _ in range(30):
+        joining = plain_sentences(random, count=random.randint(1, 9))
+        of_ticket.update(zip(batch.admit(joining), joining, strict=True))
+        found.update(batch.step())
+    while batch:
+        found.update(batch.step())
+    assert found.keys() == of_ticket.keys()
+    for ticket, sentence in of_ticket.items():
+        assert_equal(found[ticket], decode_alone(search, sentence))
