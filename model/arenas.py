@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from model import torchscript
 from model.arena import Arena, Sizes
 from model.graphs import capture_on_cuda
 from model.step import Network, Step
@@ -61,7 +62,8 @@ class Arenas:
 
     def _captured(self, arena: Arena) -> Callable[[], None]:
         def run() -> None:
-            arena.step(self._step)
+            with torchscript.as_written():
+                arena.step(self._step)
 
         if self.device.type != "cuda":
             return run

@@ -124,7 +124,7 @@ def compare(eager: Network, scripted: Network, *, pieces: int) -> None:
     lengths = [3, 20, 11, 20]
     sources = [torch.randint(4, pieces, (length,), generator=generator).tolist() for length in lengths]
     chosen = torch.randint(4, pieces, (COMPARED_STEPS, len(lengths), 2), generator=generator)
-    with torchscript.as_written(torch.device("cpu")):
+    with torchscript.as_written():
         traces = [_trace(network, sources, chosen) for network in (eager, scripted)]
     # A tensor's maximum, unlike Python's, is NaN where anything is.
     difference = torch.stack([(one - other).abs().max() for one, other in zip(*traces, strict=True)]).max().item()

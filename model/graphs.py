@@ -22,8 +22,8 @@ WIDTHS = (8, 16)
 MAX_SENTENCES = 512
 MAX_CELLS = 65_536
 """Sentences times positions of a graph: it holds their memories for good."""
-WARM_UPS = 4
-"""Runs before a capture: TorchScript compiles in its first ones, which must not be captured."""
+WARM_UPS = 2
+"""Runs before a capture: cuBLAS and cuDNN make in their first ones what must not be captured."""
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Outputs = tuple[Tensor, Tensor, Tensor]

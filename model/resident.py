@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model import torchscript
 from model.arena import Arena, Sizes, options
 from model.arenas import Arenas
 from model.data import pad
@@ -71,7 +72,8 @@ class ResidentBatch:
         """See Batch."""
         lengths = [len(sentence.source) for sentence in sentences]
         source = self._upload(pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE))
-        memory, state = self._arenas.network.encode(source, self._upload(torch.tensor(lengths)))
+        with torchscript.as_written():
+            memory, state = self._arenas.network.encode(source, self._upload(torch.tensor(lengths)))
         configs = [sentence.config for sentence in sentences]
         wanted = [options(config, length) for config, length in zip(configs, lengths, strict=True)]
         chosen = self._upload(torch.tensor(wanted, dtype=torch.float64))

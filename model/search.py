@@ -70,7 +70,7 @@ class Batch:
         """
         lengths = [len(sentence.source) for sentence in sentences]
         source = pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE).to(self._device)
-        with torchscript.as_written(self._device):
+        with torchscript.as_written():
             memory, state = self._step.network.encode(source, torch.tensor(lengths, device=self._device))
         if not self._slots:  # whatever was grown for those before is given back
             self._pool, self._state, self._rows = MemoryPool(), None, NO_ROWS
@@ -111,7 +111,7 @@ class Batch:
         limits = self._limits = self._limits or Limits.of(self._slots)
         count = limits.most_room
         layer = Layer(rows.pieces, rows.parents(), rows.totals, None)
-        with torchscript.as_written(self._device):
+        with torchscript.as_written():
             if limits.constrained or limits.are_guarded:
                 log_probabilities, self._state, weights = self._step.advance(given, state, *self._pool.views(), width)
                 self._trellis.push(layer)

@@ -9,7 +9,7 @@ import copy
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
 from typing import cast
 
@@ -43,13 +43,12 @@ with without_deprecation_warnings():
     torch.jit.interface(Scripted)
 
 
-def as_written(device: torch.device) -> AbstractContextManager[None]:
-    """On a CPU, run scripts in the block as they are written, in this thread.
+def as_written() -> AbstractContextManager[None]:
+    """Run scripts in the block as they are written, in this thread.
 
-    There TorchScript's optimizer fuses nothing: it took 1.4 s of a bundle's start to make the steps no faster.
+    On a CPU TorchScript's optimizer fuses nothing: it took 1.4 s of a bundle's start to make the steps no faster. On a
+    GPU it would compile for each size anew, within a capture too.
     """
-    if device.type != "cpu":
-        return nullcontext()
     return torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
 
 
@@ -122,7 +121,7 @@ def load(archive: bytes, device: torch.device, dtype: DType = "float32") -> torc
             return module.to(getattr(torch, dtype))  # type: ignore[no-any-return]
         module.to(torch.float32)
         torch.backends.quantized.engine = "fbgemm"  # the only one that takes a fixed grid and gives float32
-        with torch.no_grad(), as_written(device):
+        with torch.no_grad(), as_written():
             module.quantize()
     return module  # type: ignore[no-any-return]
 

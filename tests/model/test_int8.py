@@ -136,7 +136,7 @@ def test_the_scripted_network_gives_the_same_bits_as_the_eager_one_once_quantize
     network = make_network(CHOICES[choice])
     scripted = torchscript.load(torchscript.script(network), CPU, "int8")
     network.quantize()
-    with torchscript.as_written(CPU):
+    with torchscript.as_written():
         found = run(scripted)
     for one, other in zip(found, run(network), strict=True):
         assert torch.equal(one, other)
