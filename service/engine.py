@@ -10,7 +10,6 @@ import logging
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -176,8 +175,8 @@ class Engine:
                 room.forget_cancelled()
         if not self._has_room(visit.client, pieces):
             raise Overloaded(f"Too busy: {self._queued_sentences()} sentences are waiting")
-        if not self._queued_sentences():  # if it takes too long by itself, no other time is better
-            return
+        if not self._queued_sentences() or math.isinf(visit.patience_seconds):
+            return  # if it takes too long by itself, no other time is better
         in_foreground = math.ceil(sentences * min(1.0, self._policy.foreground_pieces / max(pieces, 1)))
         parts = {Lane.FOREGROUND: in_foreground, Lane.BACKGROUND: sentences - in_foreground}
         seconds = max(self._predict_seconds(visit.client, lane, part) for lane, part in parts.items())
@@ -187,15 +186,13 @@ class Engine:
 
     def _has_room(self, client: str, pieces: int) -> bool:
         """Say whether a client may have so many more pieces waiting: those who wait have equal parts of the queue."""
-        if not self._pieces_to_come and not any(self._rooms.values()):
+        to_come = sum(more for visit, more in self._pieces_to_come.items() if visit.client == client)
+        waiting = to_come + sum(room.pieces[client] for room in self._rooms.values())
+        if not waiting:
             return True
-        waiting = Counter[str]()
-        for room in self._rooms.values():
-            waiting.update(room.pieces)
-        for visit, to_come in self._pieces_to_come.items():
-            waiting[visit.client] += to_come
-        part = self._max_queued_pieces // len(waiting.keys() | {client})
-        return not waiting[client] or waiting[client] + pieces <= part
+        expected = {visit.client for visit in self._pieces_to_come}
+        clients = expected.union(*(room.pieces for room in self._rooms.values()))
+        return waiting + pieces <= self._max_queued_pieces // len(clients)
 
     def _predict_seconds(self, client: str, lane: Lane, sentences: int) -> float:
         """Return when so many more sentences of a client will be decoded, by how they followed each other of late.
