@@ -3,6 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -30,12 +31,17 @@ class Arenas:
         self._step = step
         self._free: OrderedDict[int, Arena] = OrderedDict()  # the one that was used last is the last
         # What a step needs besides, all graphs have in one place, as one runs at a time.
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
 
     @property
     def network(self) -> Network:
         """What encodes for the arenas."""
         return self._step.network
+
+    def beside_steps(self) -> AbstractContextManager[None]:
+        """Have the device do what the block asks for beside the steps, in order only among itself."""
+        return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
 
     def fitting(self, needed: Sizes) -> Sizes:
         """Return the smallest sizes of an arena in which so much fits."""

@@ -22,11 +22,9 @@ TRIAL_RUNS = 3
 def available(device: torch.device) -> list[DType]:
     """Return the types that the device computes in, those with instructions of their own first."""
     if device.type == "cuda":
-        return (
-            ["bfloat16", "float16", "float32"]
-            if torch.cuda.is_bf16_supported(including_emulation=False)
-            else ["float16", "float32"]
-        )
+        # float16 has three bits more, and cuDNN's fastest kernels; an LSTM has no numbers that are too large for it.
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return ["float16", "bfloat16", "float32"] if has_bf16 else ["float16", "float32"]
     types: list[DType] = []
     if "fbgemm" in torch.backends.quantized.supported_engines:
         types.append("int8")

@@ -2,14 +2,14 @@
 
 A step is started before what the last one did is known, so that the device never waits for the host. A sentence is
 therefore found to have ended a step later, its hypotheses are read during the step after that, and meanwhile its rows,
-in which nothing lives, cost what they would cost anyway.
+in which nothing lives, cost what they would cost anyway. Who joins is encoded beside the steps of the others.
 
 B sentences, N places, L pieces, W rows of a place, Z state size, M size of the memory.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +24,18 @@ from model.hypothesis import Hypothesis
 from model.slots import Sentence
 
 SOURCE_MULTIPLE = 8
+NOT_YET = np.iinfo(np.int64).max
 STEPS_BETWEEN_MOVES = 64
 """At least, before a move into a smaller arena: long sentences come and go, and a move costs a few steps."""
+
+
+class Joining(NamedTuple):
+    """Who is being encoded, and will be in their places once ``encoded`` has happened."""
+
+    tickets: list[int]
+    given: Sequence[Tensor]
+    """Options, memory, source and state: see Arena.place."""
+    encoded: torch.cuda.Event | None
 
 
 class Started(NamedTuple):
@@ -59,6 +69,7 @@ class ResidentBatch:
         self._sentences: dict[int, tuple[int, Sentence]] = {}  # by place, each with its ticket
         self._since = np.zeros(0, np.int64)  # of each place, the step that is the first of who is there
         self._needs = np.zeros((0, len(Sizes._fields) - 1), np.int64)  # of each place: width, positions, pieces
+        self._joining: deque[Joining] = deque()
         self._started: deque[Started] = deque()
         self._leaving: deque[Leaving] = deque()
         self.rows = 0
@@ -71,23 +82,24 @@ class ResidentBatch:
     def admit(self, sentences: Sequence[Sentence]) -> list[int]:
         """See Batch."""
         lengths = [len(sentence.source) for sentence in sentences]
-        source = self._upload(pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE))
-        with torchscript.as_written():
-            memory, state = self._arenas.network.encode(source, self._upload(torch.tensor(lengths)))
         configs = [sentence.config for sentence in sentences]
         wanted = [options(config, length) for config, length in zip(configs, lengths, strict=True)]
-        chosen = self._upload(torch.tensor(wanted, dtype=torch.float64))
+        with self._arenas.beside_steps(), torchscript.as_written():
+            source = self._upload(pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE))
+            memory, state = self._arenas.network.encode(source, self._upload(torch.tensor(lengths)))
+            chosen = self._upload(torch.tensor(wanted, dtype=torch.float64))
+            encoded = self._event()
         needs = np.array([(c.beam_size, n, c.longest(n) + 1) for c, n in zip(configs, lengths, strict=True)])
         self._make_room(len(sentences), np.concatenate((self._needs, needs)).max(axis=0), memory, state)
         assert self._arena is not None
         free = [place for place in range(self._arena.sizes.places) if place not in self._sentences]
         places = free[: len(sentences)]
-        self._arena.place(self._upload(torch.tensor(places)), chosen, memory, source, state)
         tickets = list(range(self._tickets, self._tickets + len(sentences)))
         self._tickets += len(sentences)
         self._sentences.update(zip(places, zip(tickets, sentences, strict=True), strict=True))
-        self._since[places] = self._steps
+        self._since[places] = NOT_YET
         self._needs[places] = needs
+        self._joining.append(Joining(tickets, (chosen, memory, source, state), encoded))
         self.rows += len(sentences)
         return tickets
 
@@ -98,6 +110,7 @@ class ResidentBatch:
         for leaving in self._leaving:
             leaving.dropped.update(tickets.intersection(leaving.tickets))
         if not len(self):
+            self._joining.clear()
             self._started.clear()
             self._leaving.clear()
             self._release()
@@ -106,6 +119,7 @@ class ResidentBatch:
     def step(self) -> list[tuple[int, list[Hypothesis]]]:
         """Start a step, and return who is known to be done by now, by ticket, with their n best, best first."""
         self._shrink()
+        self._join()
         if self._sentences:
             self._start()
         done = self._arrived()
@@ -116,6 +130,33 @@ class ResidentBatch:
             done += self._arrived()
             self._release()
         return done
+
+    def _join(self) -> None:
+        """Put those who have been encoded into their places; if nobody else is there, the next step waits for them."""
+        assert self._arena is not None or not self._joining
+        while self._joining:
+            joining = self._joining[0]
+            is_alone = len(self._sentences) <= sum(len(one.tickets) for one in self._joining)
+            if joining.encoded and not is_alone and not joining.encoded.query():  # type: ignore[no-untyped-call]
+                return
+            self._joining.popleft()
+            place_of = {ticket: place for place, (ticket, _) in self._sentences.items()}
+            there = [i for i, ticket in enumerate(joining.tickets) if ticket in place_of]
+            places = [place_of[joining.tickets[i]] for i in there]
+            if not places:
+                continue
+            assert self._arena is not None
+            given = joining.given
+            if joining.encoded:
+                stream = torch.cuda.current_stream(self._device)
+                stream.wait_event(joining.encoded)
+                for tensor in given:
+                    tensor.record_stream(stream)
+            if len(there) < len(joining.tickets):
+                index = self._upload(torch.tensor(there))
+                given = [tensor.index_select(0, index) for tensor in given]
+            self._arena.place(self._upload(torch.tensor(places)), *given)
+            self._since[places] = self._steps
 
     def _start(self) -> None:
         assert self._arena is not None
@@ -153,10 +194,8 @@ class ResidentBatch:
             leaving = self._leaving.popleft()
             if leaving.copied:
                 leaving.copied.synchronize()
-            ended = [tensor.numpy() for tensor in leaving.ended]
-            for i, (ticket, n_best) in enumerate(zip(leaving.tickets, leaving.n_best, strict=True)):
-                if ticket not in leaving.dropped:
-                    done.append((ticket, _ranked([tensor[i] for tensor in ended], n_best)))
+            found = _hypotheses(leaving.ended, leaving.n_best)
+            done += [one for one in zip(leaving.tickets, found, strict=True) if one[0] not in leaving.dropped]
         return done
 
     def _vacate(self, places: list[int]) -> None:
@@ -214,21 +253,32 @@ class ResidentBatch:
         copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
         for copy, tensor in zip(copies, tensors, strict=True):
             copy.copy_(tensor, non_blocking=True)
-        copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        copied.record()
-        return copies, copied
+        return copies, self._event()
+
+    def _event(self) -> torch.cuda.Event | None:
+        """Return what has happened once the device has done all that it was asked for so far."""
+        if self._device.type != "cuda":
+            return None
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record()
+        return event
 
 
-def _ranked(ended: Sequence[NDArray[Any]], n_best: int) -> list[Hypothesis]:
-    """Return the n best of one sentence's hypotheses, (W) or (W, L) each, in the order of arena.Ended."""
-    count, scores, totals, lengths, pieces, values = ended
-    best = np.argsort(-scores[: int(count)], kind="stable")[:n_best]
+def _hypotheses(ended: Sequence[Tensor], n_best: Sequence[int]) -> list[list[Hypothesis]]:
+    """Return the n best of each sentence, of what is in the order of arena.Ended."""
+    arrays = [tensor.numpy() for tensor in ended]
+    order = np.argsort(-arrays[1], axis=1, kind="stable").tolist()
+    counts, scores, totals, lengths = (array.tolist() for array in arrays[:4])
+    pieces, values = arrays[4:]
     return [
-        Hypothesis(
-            pieces=pieces[i, : lengths[i]].tolist(),
-            log_probability=float(totals[i]),
-            score=float(scores[i]),
-            log_probabilities=values[i, : lengths[i] + 1].tolist(),
-        )
-        for i in best
+        [
+            Hypothesis(
+                pieces=pieces[s, i, : lengths[s][i]].tolist(),
+                log_probability=totals[s][i],
+                score=scores[s][i],
+                log_probabilities=values[s, i, : lengths[s][i] + 1].tolist(),
+            )
+            for i in order[s][: min(wanted, counts[s])]
+        ]
+        for s, wanted in enumerate(n_best)
     ]

@@ -22,6 +22,7 @@ from model.arenas import Arenas
 from model.config import DecodingConfig
 from model.constraints import wanted_pieces
 from model.data import pad
+from model.fused import gpu_step
 from model.graphs import GraphedNetwork
 from model.guidance import Guide
 from model.hypothesis import Ended, Hypothesis, repeated_ngrams, score
@@ -302,7 +303,7 @@ class BeamSearch:
         step = Step(GraphedNetwork(network) if graphs else network, special)
         is_scripted = isinstance(network, torch.jit.ScriptModule) and not graphs
         self._step = torchscript.compiled(step) if is_scripted else step
-        self._arenas = Arenas(Step(network, special), device) if graphs else None
+        self._arenas = Arenas(gpu_step(network, special), device) if graphs else None
 
     def batch(self) -> Batch | MixedBatch:
         """Return an empty batch."""

@@ -177,6 +177,7 @@ def test_a_network_that_gives_nan_finds_nothing_and_spoils_nobody_else(search: B
     good = Sentence(SOURCES[0], DecodingConfig(beam_size=3))
     batch = ResidentBatch(arenas)
     (spoilt, fine) = batch.admit([good, good])
+    assert batch.step() == []
     assert batch._arena
     with torch.inference_mode():
         batch._arena.given.memory[0] = float("nan")
