@@ -78,8 +78,8 @@ def measure(pairs: int) -> list[Row]:
             training_set = open_training_set(recipe, tokenizer, texts=folder, cache=folder / "cache")
         batches = 0
         with stage("an epoch"):
-            for examples in training_set.batches(0, recipe.training):
-                collate(examples, recipe.training.length_multiple)
+            for batch in training_set.batches(0, recipe.training):
+                collate(batch.examples, recipe.training.length_multiple)
                 batches += 1
         with stage(f"the last of {batches:,} batches"):
             (_,) = training_set.batches(0, recipe.training, start=batches - 1)

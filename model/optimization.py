@@ -4,7 +4,7 @@ B sentences, T target positions, V pieces.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -12,8 +12,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from model.batches import Share
 from model.copying import coverage_loss
-from model.data import Batch, Example, collate
+from model.data import Batch
 from model.network import Seq2Seq
 from model.pruning import prune, prune_again
 from model.recipe import TrainingConfig
@@ -93,7 +94,9 @@ def moving_average(network: Seq2Seq, decay: float) -> AveragedModel:
         kept = min(decay, (1 + int(steps)) / (10 + int(steps)))  # or the first weights would stay for long
         torch._foreach_lerp_(averaged, current, 1 - kept)
 
-    return AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
+    average = AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
+    average.module.to(network.output_bias.device)  # a copy's weights are not laid out as cuDNN wants them
+    return average
 
 
 class Optimization:
@@ -132,36 +135,24 @@ class Optimization:
         if state["weights"] is not None:
             self.network.load_state_dict(state["weights"])
 
-    def update(self, examples: Sequence[Example], step: int) -> Update:
-        """Take a step, counted from 0, with a batch that all processes share; none if it would not be finite."""
+    def update(self, share: Share, step: int) -> Update:
+        """Take a step, counted from 0, with this process's share of a batch; none if it would not be finite."""
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        pieces = sum(len(example.target) + 1 for example in examples)
-        parts = self._parts(examples)
         loss = torch.zeros((), device=self.fabric.device)
-        for number, part in enumerate(parts, 1):
-            batch = Batch(*(tensor.to(self.fabric.device) for tensor in part))
-            with self.fabric.no_backward_sync(self._parallel, enabled=number < len(parts)):
+        for number, part in enumerate(share.parts, 1):
+            batch = Batch(*(tensor.to(self.fabric.device, non_blocking=True) for tensor in part))
+            with self.fabric.no_backward_sync(self._parallel, enabled=number < len(share.parts)):
                 losses = batch_losses(self._parallel, batch, self.config)
                 # Processes average their gradients, and the sum over all pieces is asked for.
-                self.fabric.backward(losses.objective * (self.fabric.world_size / pieces))
+                self.fabric.backward(losses.objective * (self.fabric.world_size / share.pieces))
             loss += losses.plain
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_gradient_norm)
         total = torch.stack((self._summed(loss), norm)).tolist()
         is_finite = all(map(math.isfinite, total))
         if is_finite:
             self._apply(learning_rate(step, self.config))
-        return Update(total[0], pieces, is_finite)
-
-    def _parts(self, examples: Sequence[Example]) -> list[Batch]:
-        """Return this process's share of the batch, in the parts in which it is worked through."""
-        share = examples[self.fabric.global_rank :: self.fabric.world_size]
-        parts = [share[i :: self.config.accumulate] for i in range(min(self.config.accumulate, len(share)))]
-        if parts:
-            return [collate(part, self.config.length_multiple) for part in parts]
-        # The others wait for this process's gradient: one of nothing but padding is 0.
-        empty = collate(examples[:1], self.config.length_multiple)
-        return [empty._replace(target_outputs=torch.full_like(empty.target_outputs, PAD))]
+        return Update(total[0], share.pieces, is_finite)
 
     def _summed(self, loss: Tensor) -> Tensor:
         total: Tensor = self.fabric.all_reduce(loss, reduce_op="sum")  # type: ignore[assignment]

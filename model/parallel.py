@@ -13,15 +13,15 @@ from model.precision import available
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Say whether it is a processor with instructions for bfloat16; without them oneDNN has no LSTM in it at all."""
-    return device.type == "cpu" and "bfloat16" in available(device)
+    """Say whether it has instructions for bfloat16; on a processor without them oneDNN has no LSTM in it at all."""
+    return "bfloat16" in available(device)
 
 
 def open_fabric(device: torch.device, *, bf16: bool) -> Fabric:
     """Join the processes that torchrun started, each on a device of its own kind; without it, be alone on ``device``.
 
-    ``bf16`` asks for autocast to bfloat16, which only a processor with instructions for it gets. On a GPU, autocast
-    would run cuDNN's LSTM in float16, whatever type it is given, and its gradients underflow: there it is TF32.
+    ``bf16`` asks for autocast to bfloat16, which only a device with instructions for it gets (see model.cudnn); other
+    GPUs multiply in TF32.
     """
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     everywhere = int(os.environ.get("WORLD_SIZE", here))

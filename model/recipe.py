@@ -92,7 +92,8 @@ class TrainingConfig(Config):
     max_bad_steps: int = Field(10, ge=1)
     """A step whose loss or gradient is not finite is skipped; so many in a row end the training."""
     bf16: bool = True
-    """Autocast to bfloat16 on a processor with instructions for it (avx512_bf16); others train in float32."""
+    """Autocast to bfloat16 on a processor (avx512_bf16) or GPU with instructions for it; other processors train in
+    float32, GPUs in TF32."""
     sampling_alpha: float = Field(0.0, ge=0)
     """Subword regularization: smoothing of the distribution over segmentations (Kudo 2018); 0 switches it off."""
     sampling_candidates: int = Field(8, ge=2)
@@ -103,6 +104,9 @@ class TrainingConfig(Config):
     """Share of source pieces that are left out, anew in each epoch (Lample et al. 2018, section 2.3)."""
     source_shuffle: int = Field(0, ge=0)
     """How many places a source piece may move from its own (the same section; 3 there)."""
+    workers: int = Field(0, ge=0)
+    """Processes that prepare batches ahead of each training process, with as many windows in memory; 0: itself does.
+    For a GPU, which else waits for the text: 4, or 8 with masks or sampled segmentations."""
     validate_every_steps: int = Field(1_000, ge=1)
     checkpoint_every_minutes: float = Field(5.0, gt=0)
     validation_pairs: int = Field(300, ge=1)

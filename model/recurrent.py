@@ -8,6 +8,7 @@ tensor (B, Z), whatever its kind, so that the search can pick, copy and drop row
 import torch
 from torch import Tensor, nn
 
+from model import cudnn
 from model.config import NetworkConfig
 from model.int8 import Int8Product, Linear, Packed, of_hidden, release, room_for_sigmoid, sigmoid_of_rows
 
@@ -52,6 +53,11 @@ class RNNLayer(nn.Module):
                 rnn.bias_hh_l0,  # type: ignore[arg-type]
             )
             return h.unsqueeze(1), h
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            mixed = cudnn.in_bfloat16(self.rnn, inputs, h, None)
+            if mixed is not None:
+                outputs, h, _ = mixed
+                return outputs, h
         outputs, h = self.rnn(inputs, h.unsqueeze(0).contiguous())
         return outputs, h.squeeze(0)
 
@@ -109,6 +115,11 @@ class GRULayer(nn.Module):
                 gru.bias_hh_l0,  # type: ignore[arg-type]
             )
             return h.unsqueeze(1), h
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            mixed = cudnn.in_bfloat16(self.gru, inputs, h, None)
+            if mixed is not None:
+                outputs, h, _ = mixed
+                return outputs, h
         outputs, h = self.gru(inputs, h.unsqueeze(0).contiguous())
         return outputs, h.squeeze(0)
 
@@ -191,6 +202,11 @@ class LSTMLayer(nn.Module):
                 lstm.bias_hh_l0,  # type: ignore[arg-type]
             )
             return h.unsqueeze(1), torch.cat((h, c), dim=-1)
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            mixed = cudnn.in_bfloat16(self.lstm, inputs, h, c)
+            if mixed is not None:
+                outputs, h, c = mixed
+                return outputs, torch.cat((h, c), dim=-1)
         outputs, (h, c) = self.lstm(inputs, (h.unsqueeze(0).contiguous(), c.unsqueeze(0).contiguous()))
         return outputs, torch.cat((h, c), dim=-1).squeeze(0)
 

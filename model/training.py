@@ -5,17 +5,17 @@ What is kept in a run's folder: ``last.pt`` to go on from, ``best.pt`` to export
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
-from random import Random
 from typing import NamedTuple
 
 import torch
 
+from model.batches import Place, Share, open_shares
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
-from model.data import Example, corpus_pairs
+from model.data import corpus_pairs
 from model.network import Seq2Seq
-from model.noise import add_noise
 from model.optimization import Optimization, Update
 from model.parallel import open_fabric
 from model.recipe import Recipe, RecipeError
@@ -41,12 +41,6 @@ def train_tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
         for text in (pair.source, pair.target)
     )
     return Tokenizer.train(texts, recipe.tasks, recipe.tokenizer)
-
-
-def describe_batch(examples: Sequence[Example]) -> str:
-    """Return a batch's size and lengths in words."""
-    source, target = (max(map(len, side)) for side in zip(*examples, strict=True))
-    return f"{len(examples)} sentences of up to {source} source and {target + 1} target pieces"
 
 
 class Prepared(NamedTuple):
@@ -181,13 +175,15 @@ class Trainer:
 
         RecipeError for a batch that does not fit into memory, and for too many steps in a row that are not finite.
         """
+        if self.is_finished:
+            return
         config = self.recipe.training
         log = TrainingLog(self.run, resumed_at=self.step) if self.fabric.is_global_zero else None
         recent = Recent()
         last_save = time.monotonic()
-        while not self.is_finished:
-            for examples in self.training_set.batches(self.epoch, config, start=self.batches_seen):
-                update = self._update(examples)
+        with closing(self.shares()) as shares:
+            for share in shares:
+                update = self._update(share)
                 if update.is_finite:
                     recent.add(update.loss, update.pieces)
                 else:
@@ -201,18 +197,18 @@ class Trainer:
                     last_save = time.monotonic()
                 if self.is_stopped or self.is_finished:
                     return
-            self.epoch, self.batches_seen = self.epoch + 1, 0
 
-    def _update(self, examples: list[Example]) -> Update:
-        """Take a step with the batch; refuse what does not fit into memory and a run of steps that are not finite."""
+    def shares(self) -> Generator[Share, None, None]:
+        """Yield this process's share of each batch that is still to come, without end; close it when done."""
+        place = Place(self.epoch, self.batches_seen)
+        return open_shares(self.training_set, self.recipe.training, self.fabric, place)
+
+    def _update(self, share: Share) -> Update:
+        """Take a step with the share; refuse what does not fit into memory and a run of steps that are not finite."""
         config = self.recipe.training
-        name = f"epoch {self.epoch}, batch {self.batches_seen} ({describe_batch(examples)})"
-        if config.source_drop or config.source_shuffle:
-            # As with sampled segmentations, what a batch gets follows from its place alone.
-            random = Random(f"{config.seed} {self.epoch} {self.batches_seen} noise")
-            examples = [add_noise(example, config, random) for example in examples]
+        name = f"epoch {share.place.epoch}, batch {share.place.number} ({share.description})"
         try:
-            update = self.optimization.update(examples, self.step)
+            update = self.optimization.update(share, self.step)
         except RuntimeError as error:
             if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
@@ -227,12 +223,15 @@ class Trainer:
                 f"training.learning_rate {config.learning_rate} may be too high"
             )
         self.step += 1
-        self.batches_seen += 1
+        self.epoch, self.batches_seen = share.place.epoch, share.place.number + 1
         return update
 
     def _must_save(self, last_save: float) -> bool:
         """Agree on whether to save, and whether to stop, which one process may want and all have to do together."""
         is_late = time.monotonic() - last_save > 60 * self.recipe.training.checkpoint_every_minutes
+        if self.fabric.world_size == 1:  # which does not wait for a GPU that is still busy with the step
+            self.is_stopped = self._is_asked_to_stop
+            return self.is_stopped or is_late
         wishes = torch.tensor([is_late, self._is_asked_to_stop], dtype=torch.float32, device=self.device)
         late, stopped = self.fabric.all_reduce(wishes, reduce_op="sum").tolist()  # type: ignore[union-attr]
         self.is_stopped = stopped > 0

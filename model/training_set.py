@@ -5,9 +5,11 @@ pair by pair, and put into batches of like length. All of it follows from seed a
 needs only to know how many batches it has seen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, cycle
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +17,22 @@ from numpy.typing import NDArray
 from model.cache import Cache, cache_key, find_cache, write_cache
 from model.data import Example, corpus_pairs, tokenize_pairs
 from model.masks import mask_names
+from model.noise import add_noise
 from model.recipe import FilterConfig, Recipe, RecipeError, TrainingConfig
 from model.tokenizer import END, Tokenizer
 
 BLOCK_PAIRS = 1_000
 """Neighbours that are read together: few enough that a window has many blocks, enough to read a disk at its speed."""
+
+
+EVERY_TURN = cycle([True])
+
+
+class Numbered(NamedTuple):
+    """A batch with its number in the epoch."""
+
+    number: int
+    examples: list[Example]
 
 
 class TrainingSet:
@@ -45,10 +58,13 @@ class TrainingSet:
         """Return the pairs of an epoch."""
         return int(np.diff(self._blocks).sum())
 
-    def batches(self, epoch: int, config: TrainingConfig, start: int = 0) -> Iterator[list[Example]]:
+    def batches(
+        self, epoch: int, config: TrainingConfig, start: int = 0, turns: Iterator[bool] = EVERY_TURN
+    ) -> Iterator[Numbered]:
         """Yield the epoch's batches from number ``start`` on, each as an epoch from its beginning has it.
 
-        Names are masked and segmentations sampled anew when the recipe asks for it.
+        Names are masked, segmentations sampled and noise added anew when the recipe asks for it. ``turns`` says of each
+        batch in turn whether it is made: a worker makes its own alone.
         """
         generator = np.random.default_rng(Random(f"{config.seed} {epoch}").getrandbits(128))
         blocks = generator.permutation(self._blocks)
@@ -58,27 +74,35 @@ class TrainingSet:
             plan = plan_batches(lengths, config, generator)
             if start < first + len(plan):
                 missed = max(0, start - first)
-                for number, batch in enumerate(self._read(window, lengths, plan[missed:]), first + missed):
+                chosen = compress(enumerate(plan[missed:], first + missed), turns)
+                for number, examples in self._read(window, lengths, chosen):
                     # What is drawn follows from the batch's place alone, so that a resumed run draws the same.
-                    random = Random(f"{config.seed} {epoch} {number}")
-                    if config.mask_share:
-                        batch = [
-                            self._mask(one, random) if random.random() < config.mask_share else one for one in batch
-                        ]
-                    yield self._sample(batch, config, random) if config.sampling_alpha else batch
+                    yield Numbered(number, self._vary(examples, config, f"{config.seed} {epoch} {number}"))
             first += len(plan)
 
     def _read(
-        self, window: NDArray[np.int64], lengths: NDArray[np.int64], plan: list[NDArray[np.int64]]
-    ) -> Iterator[list[Example]]:
+        self, window: NDArray[np.int64], lengths: NDArray[np.int64], plan: Iterable[tuple[int, NDArray[np.int64]]]
+    ) -> Iterator[Numbered]:
         """Yield the examples of each batch; by itself, so that a window's pieces go before the next one's come."""
         pieces = self._cache.pieces(window)
         bounds = np.concatenate(([0], np.cumsum(lengths)))
-        for members in plan:
-            yield [
+        for number, members in plan:
+            examples = [
                 Example(pieces[first:middle].tolist(), pieces[middle:end].tolist())
                 for first, middle, end in bounds[2 * members[:, None] + np.arange(3)].tolist()
             ]
+            yield Numbered(number, examples)
+
+    def _vary(self, examples: list[Example], config: TrainingConfig, seed: str) -> list[Example]:
+        random = Random(seed)
+        if config.mask_share:
+            examples = [self._mask(one, random) if random.random() < config.mask_share else one for one in examples]
+        if config.sampling_alpha:
+            examples = self._sample(examples, config, random)
+        if config.source_drop or config.source_shuffle:
+            random = Random(f"{seed} noise")
+            examples = [add_noise(example, config, random) for example in examples]
+        return examples
 
     def _mask(self, example: Example, random: Random) -> Example:
         """Mask the names of both sides, unless that makes them longer than any pair may be."""

@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from model.batches import Place, Rank, share_of
 from model.config import NetworkConfig
 from model.copying import coverage_loss
 from model.data import Batch, Example, collate
 from model.network import Seq2Seq
-from model.optimization import Losses, Optimization, batch_losses, cross_entropy, divergence, learning_rate
+from model.optimization import Losses, Optimization, Update, batch_losses, cross_entropy, divergence, learning_rate
 from model.parallel import open_fabric
 from model.recipe import TrainingConfig
 from model.tokenizer import END, PAD
@@ -24,6 +25,11 @@ def optimization(dropout: float = 0.0, **training: object) -> Optimization:
     network = Seq2Seq(NetworkConfig(embedding_size=8, hidden_size=8, encoder_layers=1, dropout=dropout), PIECES)
     config = TrainingConfig.model_validate({"steps": 100, "warmup_steps": 1, "decay_steps": 0, **training})
     return Optimization(network, config, open_fabric(torch.device("cpu"), bf16=False))
+
+
+def update(optimization: Optimization, step: int) -> Update:
+    """Take a step with all examples as one batch."""
+    return optimization.update(share_of(EXAMPLES, optimization.config, Place(0, step), Rank(0, 1)), step)
 
 
 def weights(optimization: Optimization) -> dict[str, Tensor]:
@@ -138,7 +144,7 @@ def test_without_decay_the_rate_stays_to_the_end() -> None:
 def test_a_batch_in_parts_makes_the_step_of_the_whole(parts: int) -> None:
     whole, accumulated = optimization(), optimization(accumulate=parts)
     for step in range(3):
-        one, other = whole.update(EXAMPLES, step), accumulated.update(EXAMPLES, step)
+        one, other = update(whole, step), update(accumulated, step)
         assert one.loss == pytest.approx(other.loss, rel=1e-5)
         assert one.pieces == other.pieces == sum(len(example.target) + 1 for example in EXAMPLES)
     torch.testing.assert_close(weights(accumulated), weights(whole), rtol=1e-4, atol=1e-5)
@@ -148,21 +154,21 @@ def test_a_batch_in_parts_makes_the_step_of_the_whole(parts: int) -> None:
 def test_a_step_that_is_not_finite_is_as_if_it_had_not_been(fault: str) -> None:
     trained, untouched = optimization(ema_decay=0.9), optimization(ema_decay=0.9)
     for one in (trained, untouched):
-        one.update(EXAMPLES, 0)
+        update(one, 0)
     before = weights(trained)
     bias = trained.network.output_bias
     if fault == "loss":
         bias.data[7] = math.nan
     else:
         handle = bias.register_hook(lambda gradient: gradient * math.inf)
-    assert not trained.update(EXAMPLES, 1).is_finite
+    assert not update(trained, 1).is_finite
     if fault == "loss":
         bias.data.copy_(before["output_bias"])
     else:
         handle.remove()
     torch.testing.assert_close(weights(trained), before, rtol=0, atol=0)
     for one in (trained, untouched):
-        assert one.update(EXAMPLES, 2).is_finite
+        assert update(one, 2).is_finite
     torch.testing.assert_close(weights(trained), weights(untouched), rtol=0, atol=0)
     torch.testing.assert_close(trained.result.state_dict(), untouched.result.state_dict(), rtol=0, atol=0)
 
@@ -171,7 +177,7 @@ def test_the_result_is_the_moving_average_of_the_weights_once_the_first_are_forg
     trained = optimization(ema_decay=0.25)
     expected: dict[str, Tensor] = {}
     for step in range(4):
-        trained.update(EXAMPLES, step)
+        update(trained, step)
         kept = [0.0, 2 / 11, 3 / 12, 0.25][step]
         expected = {
             name: kept * expected[name] + (1 - kept) * weight if step else weight
@@ -191,7 +197,7 @@ def test_a_pruned_network_stays_pruned_while_the_rest_learns() -> None:
     zeros = {name: weight == 0 for name, weight in weights(trained).items() if weight.dim() > 1}
     before = weights(trained)
     for step in range(3):
-        trained.update(EXAMPLES, step)
+        update(trained, step)
     for state in (trained.network.state_dict(), trained.result.state_dict()):
         for name, pruned in zeros.items():
             assert pruned.float().mean() == pytest.approx(0.5, abs=0.01)

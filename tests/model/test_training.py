@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.batches import Share
 from model.bundle import load_bundle
 from model.checkpoint import load_checkpoint
 from model.config import Task
-from model.data import DataError, Example
+from model.data import DataError
 from model.optimization import Optimization, Update
 from model.parallel import has_bf16
 from model.recipe import Recipe, RecipeError
@@ -154,11 +155,11 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
     """Let the gradient of these steps, counted from 0, not be finite."""
     update = Optimization.update
 
-    def failing(self: Optimization, examples: list[Example], step: int) -> Update:
+    def failing(self: Optimization, share: Share, step: int) -> Update:
         if step not in steps:
-            return update(self, examples, step)
+            return update(self, share, step)
         handle = self.network.output_bias.register_hook(lambda gradient: gradient * float("nan"))
-        done = update(self, examples, step)
+        done = update(self, share, step)
         handle.remove()
         return done
 

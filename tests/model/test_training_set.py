@@ -41,6 +41,10 @@ def make(tiny_tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return make_from
 
 
+def batches_of(training_set: TrainingSet, epoch: int, config: TrainingConfig, start: int = 0) -> list[list[Example]]:
+    return [batch.examples for batch in training_set.batches(epoch, config, start)]
+
+
 def numbered(numbers: Iterable[int]) -> list[Example]:
     """Return examples that differ, of several lengths."""
     return [Example([9, *[8] * (i % 7), 10 + i, END], [5] * (1 + i % 5)) for i in numbers]
@@ -66,7 +70,7 @@ def test_an_epoch_has_every_pair_as_often_as_its_corpus_is_repeated(make: Make, 
     assert len(training_set) == 95 + 3 * 23
     expected = Counter(range(95)) + Counter(3 * [*range(95, 118)])
     for epoch in range(3):
-        batches = list(training_set.batches(epoch, config))
+        batches = batches_of(training_set, epoch, config)
         assert Counter(number_of(example) for batch in batches for example in batch) == expected
         by_number = {number_of(example): example for batch in batches for example in batch}
         assert [by_number[i] for i in range(118)] == numbered(range(118))
@@ -75,25 +79,26 @@ def test_an_epoch_has_every_pair_as_often_as_its_corpus_is_repeated(make: Make, 
 @pytest.mark.parametrize("config", [CONFIG, SMALL_WINDOWS], ids=["one window", "several"])
 def test_an_epoch_follows_from_seed_and_number_alone(make: Make, config: TrainingConfig) -> None:
     training_set = make(numbered(range(150)))
-    first = list(training_set.batches(0, config))
-    assert list(training_set.batches(0, config)) == first
-    assert list(training_set.batches(1, config)) != first
+    first = batches_of(training_set, 0, config)
+    assert batches_of(training_set, 0, config) == first
+    assert batches_of(training_set, 1, config) != first
     for seed in (4, -4):
-        assert list(training_set.batches(0, config.model_copy(update={"seed": seed}))) != first
+        assert batches_of(training_set, 0, config.model_copy(update={"seed": seed})) != first
 
 
 def test_another_epoch_puts_other_pairs_together(make: Make) -> None:
     training_set = make(numbered(range(150)))
     for config in (CONFIG, SMALL_WINDOWS):
         first, second = (
-            {frozenset(map(number_of, batch)) for batch in training_set.batches(epoch, config)} for epoch in range(2)
+            {frozenset(map(number_of, batch)) for batch in batches_of(training_set, epoch, config)}
+            for epoch in range(2)
         )
         assert len(first & second) < len(first) / 2
 
 
 def test_a_window_mixes_blocks_from_all_over_the_corpus_and_no_batch_reaches_beyond_it(make: Make) -> None:
     training_set = make(numbered(range(200)))
-    batches = [list(map(number_of, batch)) for batch in training_set.batches(0, SMALL_WINDOWS)]
+    batches = [list(map(number_of, batch)) for batch in batches_of(training_set, 0, SMALL_WINDOWS)]
     windows: list[list[int]] = [[]]
     for batch in batches:
         if len(windows[-1]) == 40:
@@ -111,13 +116,13 @@ def test_a_window_mixes_blocks_from_all_over_the_corpus_and_no_batch_reaches_bey
 def test_windows_are_of_like_size(make: Make) -> None:
     training_set = make(numbered(range(410)))
     config = CONFIG.model_copy(update={"window_pairs": 400, "batch_pieces": 10**6, "length_multiple": 1000})
-    assert [len(batch) for batch in training_set.batches(0, config)] == [210, 200]
+    assert [len(batch) for batch in batches_of(training_set, 0, config)] == [210, 200]
 
 
 def test_a_window_smaller_than_a_block_is_a_block(make: Make) -> None:
     training_set = make(numbered(range(35)))
     config = CONFIG.model_copy(update={"window_pairs": 1, "batch_pieces": 10**6, "length_multiple": 1000})
-    assert sorted(len(batch) for batch in training_set.batches(0, config)) == [5, 10, 10, 10]
+    assert sorted(len(batch) for batch in batches_of(training_set, 0, config)) == [5, 10, 10, 10]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
@@ -126,19 +131,19 @@ def test_a_later_start_yields_what_an_epoch_from_its_beginning_has_there(
     fruit: TrainingSet, config: TrainingConfig, alpha: float
 ) -> None:
     config = config.model_copy(update={"sampling_alpha": alpha})
-    whole = list(fruit.batches(2, config))
+    whole = batches_of(fruit, 2, config)
     for start in (0, 1, len(whole) // 2, len(whole) - 1, len(whole), len(whole) + 1):
-        assert list(fruit.batches(2, config, start=start)) == whole[start:]
+        assert batches_of(fruit, 2, config, start=start) == whole[start:]
 
 
 def test_what_is_skipped_is_neither_read_nor_sampled(fruit: TrainingSet, monkeypatch: pytest.MonkeyPatch) -> None:
     config = SMALL_WINDOWS.model_copy(update={"sampling_alpha": 0.1})
-    whole = list(fruit.batches(0, config))
+    whole = batches_of(fruit, 0, config)
     read, sampled = [], []
     pieces, sample = Cache.pieces, Tokenizer.sample
     monkeypatch.setattr(Cache, "pieces", lambda *args: read.append(0) or pieces(*args))
     monkeypatch.setattr(Tokenizer, "sample", lambda *args, **kwargs: sampled.append(0) or sample(*args, **kwargs))
-    (last,) = fruit.batches(0, config, start=len(whole) - 1)
+    (last,) = batches_of(fruit, 0, config, start=len(whole) - 1)
     assert len(read) == 1
     assert len(sampled) == 2 * len(last)
 
@@ -149,7 +154,7 @@ def test_what_is_skipped_is_neither_read_nor_sampled(fruit: TrainingSet, monkeyp
 @pytest.mark.parametrize("multiple", [1, 2, 4])
 def test_batches_keep_to_the_budget_and_hold_like_lengths(fruit: TrainingSet, multiple: int) -> None:
     config = CONFIG.model_copy(update={"length_multiple": multiple})
-    for examples in fruit.batches(0, config):
+    for examples in batches_of(fruit, 0, config):
         batch = collate(examples, multiple)
         assert batch.source.numel() + batch.target_inputs.numel() <= config.batch_pieces
         for padded in (batch.source, batch.target_outputs):
@@ -162,7 +167,7 @@ def test_batches_have_few_shapes(make: Make) -> None:
     config = CONFIG.model_copy(update={"length_multiple": 4, "batch_pieces": 300})
     shapes = Counter(
         (collated.source.shape, collated.target_inputs.size(1))
-        for collated in (collate(batch, 4) for batch in training_set.batches(0, config))
+        for collated in (collate(batch, 4) for batch in batches_of(training_set, 0, config))
     )
     # Sources of 3 to 9 and targets of 2 to 6 positions, padded to 4, 8 or 12; each with one smaller batch at its end.
     assert {(source[1], target) for source, target in shapes} == {(s, t) for s in (4, 8, 12) for t in (4, 8)}
@@ -171,7 +176,7 @@ def test_batches_have_few_shapes(make: Make) -> None:
 
 
 def test_a_pair_beyond_the_budget_is_a_batch_by_itself(make: Make) -> None:
-    batches = make(numbered(range(50))).batches(0, CONFIG.model_copy(update={"batch_pieces": 1}))
+    batches = batches_of(make(numbered(range(50))), 0, CONFIG.model_copy(update={"batch_pieces": 1}))
     assert sorted(list(map(number_of, batch)) for batch in batches) == [[i] for i in range(50)]
 
 
@@ -193,7 +198,7 @@ def test_as_many_pairs_are_masked_as_the_recipe_says_and_alike_on_both_sides(
     pairs = [Pair(TRANSLATE, source, translation(source)) for source in random_sentences(300, 0)]
     training_set = make(tokenize_pairs(pairs, masking, LIMITS), tokenizer=masking)
     config = CONFIG.model_copy(update={"mask_share": share})
-    made = [[masking.decode(side) for side in one] for one in chain(*training_set.batches(0, config))]
+    made = [[masking.decode(side) for side in one] for one in chain(*batches_of(training_set, 0, config))]
     assert all(translation(source) == target for source, target in made)  # a mask is a word like any other
     masked = [source for source, _ in made if set(source) & set(masking.masks)]
     assert len(masked) / len(made) == pytest.approx(share, abs=0.1)
@@ -206,7 +211,7 @@ def test_a_pair_that_masks_would_make_too_long_stays_as_it_is(make: Make, maskin
     for longest, is_masked in ((1, False), (2, True)):
         limits = FilterConfig(max_source_pieces=longest, max_target_pieces=longest)
         training_set = make([example], limits=limits, tokenizer=masking)
-        assert (next(training_set.batches(0, config)) != [example]) == is_masked
+        assert (batches_of(training_set, 0, config) != [[example]]) == is_masked
 
 
 # Sampling
@@ -215,8 +220,8 @@ def test_a_pair_that_masks_would_make_too_long_stays_as_it_is(make: Make, maskin
 def test_sampling_changes_segmentations_and_never_the_task_or_the_text(
     fruit: TrainingSet, tiny_tokenizer: Tokenizer
 ) -> None:
-    plain = list(fruit.batches(0, CONFIG))
-    sampled = list(fruit.batches(0, CONFIG.model_copy(update={"sampling_alpha": 0.1})))
+    plain = batches_of(fruit, 0, CONFIG)
+    sampled = batches_of(fruit, 0, CONFIG.model_copy(update={"sampling_alpha": 0.1}))
     assert sampled != plain
     assert [len(batch) for batch in sampled] == [len(batch) for batch in plain]
     for one, other in zip(chain(*sampled), chain(*plain), strict=True):
@@ -230,7 +235,7 @@ def test_the_same_pair_is_segmented_otherwise_in_another_place(make: Make, tiny_
     example = Example(tiny_tokenizer.encode_source("Birne Mango Kiwi", TRANSLATE), tiny_tokenizer.encode("Birne"))
     config = CONFIG.model_copy(update={"sampling_alpha": 0.01})
     training_set = make([example] * 50)
-    drawn = {str(pair) for epoch in range(2) for batch in training_set.batches(epoch, config) for pair in batch}
+    drawn = {str(pair) for epoch in range(2) for batch in batches_of(training_set, epoch, config) for pair in batch}
     assert len(drawn) > 10
 
 
@@ -239,7 +244,7 @@ def test_a_sampled_segmentation_never_exceeds_the_limits(make: Make, tiny_tokeni
     example = Example(tiny_tokenizer.encode_source(source, TRANSLATE), tiny_tokenizer.encode(target))
     training_set = make([example] * 20, limits=FilterConfig(max_source_pieces=3, max_target_pieces=4))
     config = CONFIG.model_copy(update={"sampling_alpha": 0.01})
-    for source_pieces, target_pieces in chain(*training_set.batches(0, config)):
+    for source_pieces, target_pieces in chain(*batches_of(training_set, 0, config)):
         assert len(source_pieces) == 5
         assert source_pieces[-1] == END
         assert len(target_pieces) == 4
@@ -250,7 +255,7 @@ def test_a_source_cut_within_a_character_can_be_sampled(make: Make, tiny_tokeniz
     pieces = tiny_tokenizer.encode(text)[:2]
     assert tiny_tokenizer.decode(pieces) == ""
     training_set = make([Example(tiny_tokenizer.frame_source(pieces, TRANSLATE), [9])])
-    (batch,) = training_set.batches(0, CONFIG.model_copy(update={"sampling_alpha": 0.1}))
+    (batch,) = batches_of(training_set, 0, CONFIG.model_copy(update={"sampling_alpha": 0.1}))
     assert batch[0].source == tiny_tokenizer.frame_source([], TRANSLATE)
 
 
@@ -258,7 +263,7 @@ def test_a_source_cut_within_a_character_can_be_sampled(make: Make, tiny_tokeniz
 
 
 def opened(recipe: Recipe, tokenizer: Tokenizer, texts: Path, cache: Path) -> list[list[Example]]:
-    return list(open_training_set(recipe, tokenizer, texts=texts, cache=cache).batches(0, recipe.training))
+    return batches_of(open_training_set(recipe, tokenizer, texts=texts, cache=cache), 0, recipe.training)
 
 
 @pytest.fixture
