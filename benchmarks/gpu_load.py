@@ -125,6 +125,8 @@ def engine_of(policy: str, max_sentences: int | None, beam_size: int) -> Iterato
 
 def decode_all(engine: Engine, bundle: Bundle, sources: Sequence[list[int]]) -> Bulk:
     """Submit all at once, and wait for the last."""
+    gc.collect()
+    gc.freeze()  # as the service does
     config, started = bundle.manifest.decoding, time.perf_counter()
     answers = [
         answer

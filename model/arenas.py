@@ -10,16 +10,20 @@ from torch import Tensor
 
 from model import torchscript
 from model.arena import Arena, Sizes
+from model.config import DecodingConfig
 from model.graphs import capture_on_cuda
 from model.step import Network, Step
+from model.tokenizer import END
 
 logger = logging.getLogger(__name__)
 
-PLACES = (8, 32, 128, 512, 1024, 2048, 4096)
+PLACES = (8, 32, 64, 128, 256, 512, 768, 1024, 2048, 4096)
 WIDTHS = (1, 2, 5, 8, 16)
 POSITIONS = 32
 """The smallest number of them, as of pieces; the others are its doubles."""
-KEPT = 16
+PREPARED_PLACES, PREPARED_POSITIONS = 1024, (32, 64)
+"""Up to which sizes, and for which sources, the first requests find arenas that are made."""
+KEPT = 32
 """Arenas that are kept though nobody uses them: each holds its memory and its graph."""
 
 
@@ -43,10 +47,26 @@ class Arenas:
         """Have the device do what the block asks for beside the steps, in order only among itself."""
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
 
+    def needs(self, config: DecodingConfig, source_length: int) -> tuple[int, int, int]:
+        """Return a sentence's width, positions and pieces, the pieces of the longest source in as many positions."""
+        positions = _doubled(source_length)
+        return config.beam_size, positions, config.longest(positions) + 1
+
     def fitting(self, needed: Sizes) -> Sizes:
         """Return the smallest sizes of an arena in which so much fits."""
         places, width, positions, pieces = needed
         return Sizes(_smallest(PLACES, places), _smallest(WIDTHS, width), _doubled(positions), _doubled(pieces))
+
+    @torch.inference_mode()
+    def prepare(self, config: DecodingConfig) -> None:
+        """Make the arenas of common sizes: a capture takes as long as a hundred steps, and all would wait for it."""
+        source = torch.full((1, POSITIONS), END, device=self.device)
+        with torchscript.as_written():
+            memory, state = self.network.encode(source, torch.tensor([POSITIONS], device=self.device))
+        for positions in PREPARED_POSITIONS:
+            for places in (places for places in PLACES if places <= PREPARED_PLACES):
+                sizes = self.fitting(Sizes(places, *self.needs(config, positions)))
+                self.give_back(self.take(sizes, memory, state))
 
     def take(self, sizes: Sizes, memory: Tensor, state: Tensor) -> Arena:
         """Return an empty arena for memories (…, M) and states (…, Z), for as long as it is not given back."""

@@ -246,6 +246,7 @@ def _load(folder: Path, manifest: Manifest, device: torch.device, dtype: DType |
         raise BundleError(f"{folder}: {TOKENIZER} cannot be loaded: {error}") from error
     try:
         search, dtype = _load_network(contents[NETWORK], tokenizer, device, dtype)
+        search.prepare(manifest.decoding)
     except RuntimeError as error:
         raise BundleError(f"{folder}: {NETWORK} cannot be loaded: {str(error).splitlines()[0]}") from error
     return Bundle(manifest, tokenizer, search, dtype)

@@ -89,7 +89,7 @@ class ResidentBatch:
             memory, state = self._arenas.network.encode(source, self._upload(torch.tensor(lengths)))
             chosen = self._upload(torch.tensor(wanted, dtype=torch.float64))
             encoded = self._event()
-        needs = np.array([(c.beam_size, n, c.longest(n) + 1) for c, n in zip(configs, lengths, strict=True)])
+        needs = np.array([self._arenas.needs(c, n) for c, n in zip(configs, lengths, strict=True)])
         self._make_room(len(sentences), np.concatenate((self._needs, needs)).max(axis=0), memory, state)
         assert self._arena is not None
         free = [place for place in range(self._arena.sizes.places) if place not in self._sentences]

@@ -305,6 +305,11 @@ class BeamSearch:
         self._step = torchscript.compiled(step) if is_scripted else step
         self._arenas = Arenas(gpu_step(network, special), device) if graphs else None
 
+    def prepare(self, config: DecodingConfig) -> None:
+        """Make what the first requests with such options would wait for."""
+        if self._arenas:
+            self._arenas.prepare(config)
+
     def batch(self) -> Batch | MixedBatch:
         """Return an empty batch."""
         batch = Batch(self._step, self.device)

@@ -15,6 +15,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.backends.cudnn import rnn
 
 from model.config import DType, StoredIn
 from model.ensemble import Ensemble
@@ -56,6 +57,10 @@ MATRICES = "matrices.pt"
 """In the archive: name → int8 (O, I) and the scale of each row (O, 1) of the parameters that are stored so."""
 
 STORED_LEVELS = 127
+
+FLAT_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+MODES = {1: "RNN_TANH", 3: "GRU", 4: "LSTM"}
+"""cuDNN's, by the number of gates."""
 
 
 def in_int8(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,7 +123,10 @@ def load(archive: bytes, device: torch.device, dtype: DType = "float32") -> torc
         module.eval()
         _restore(module, beside[MATRICES])
         if dtype != "int8":
-            return module.to(getattr(torch, dtype))  # type: ignore[no-any-return]
+            module.to(getattr(torch, dtype))
+            if device.type == "cuda":
+                _lay_out_for_cudnn(module)
+            return module  # type: ignore[no-any-return]
         module.to(torch.float32)
         torch.backends.quantized.engine = "fbgemm"  # the only one that takes a fixed grid and gives float32
         with torch.no_grad(), as_written():
@@ -131,3 +139,16 @@ def _restore(module: torch.jit.ScriptModule, packed: bytes) -> None:
     parameters = dict(module.named_parameters())
     for name, (quantized, scales) in torch.load(io.BytesIO(packed), weights_only=True).items():
         parameters[name].set_((quantized * scales).to(parameters[name].device))
+
+
+@torch.no_grad()
+def _lay_out_for_cudnn(module: torch.jit.ScriptModule) -> None:
+    """Lay each recurrent layer's weights side by side, or cuDNN would at each call (nn.RNNBase.flatten_parameters)."""
+    for layer in module.modules():
+        parameters = dict(layer.named_parameters(recurse=False))
+        if parameters.keys() >= set(FLAT_WEIGHTS):
+            weights: list[Tensor] = [parameters[name] for name in FLAT_WEIGHTS]
+            gates, hidden = weights[1].size(0) // weights[1].size(1), weights[1].size(1)
+            mode = rnn.get_cudnn_mode(MODES[gates])  # type: ignore[no-untyped-call]
+            inputs = weights[0].size(1)
+            torch._cudnn_rnn_flatten_weight(weights, len(weights), inputs, mode, hidden, 0, 1, True, False)

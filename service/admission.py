@@ -140,12 +140,14 @@ class InFlight:
     window_seconds = 0.0
     pace = 2.0
 
-    def __init__(self, foreground_pieces: float = math.inf) -> None:
+    def __init__(self, foreground_pieces: float = math.inf, most_at_once: int | None = None) -> None:
+        """``most_at_once`` keeps who came together from ending together, which leaves the device nothing to do."""
         self.foreground_pieces = foreground_pieces
+        self.most_at_once = most_at_once
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""
-        count = fitting(waiting, load, limits)
+        count = fitting(waiting[: self.most_at_once], load, limits)
         if not load.sentences:
             return count
         waited = sum(now - max(one.came_at, joins.last_at) for one in waiting[:count])

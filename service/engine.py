@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
-GPU_LIMITS = Load(sentences=512, rows=2560, positions=0)
+GPU_LIMITS = Load(sentences=1024, rows=5120, positions=0)
+GPU_JOIN_SENTENCES = 256
 FOREGROUND_PIECES = 64
 """Some six short sentences: what somebody waits for, rather than a document."""
 CLOSE_SECONDS = 3.0
@@ -279,7 +280,7 @@ def make_engine(settings: Settings, metrics: Metrics) -> Engine:
     usual = GPU_LIMITS if is_gpu else CPU_LIMITS
     policies: dict[str, Policy] = {
         # On a GPU a step takes about as long for one as for many, so that two batches would take twice as long as one.
-        "in-flight": InFlight(math.inf if is_gpu else FOREGROUND_PIECES),
+        "in-flight": InFlight(math.inf, GPU_JOIN_SENTENCES) if is_gpu else InFlight(FOREGROUND_PIECES),
         "static-10ms": Static(window_seconds=0.010),
         "static": Static(),
         "one-by-one": OneByOne(),

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from model import arenas as module
+from model.arena import Arena, Sizes
 from model.arenas import Arenas
 from model.config import DecodingConfig
 from model.hypothesis import Hypothesis
@@ -112,21 +114,46 @@ def test_a_batch_of_which_all_were_dropped_is_empty_and_begins_anew(search: Beam
     assert_as_alone(search, sentences[0], decode(batch)[ticket])
 
 
-def test_an_arena_is_used_again_by_the_next_batch_of_its_size(arenas: Arenas, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = 0
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Sizes]:
+    """Return the sizes of the arenas that are made from now on."""
+    sizes: list[Sizes] = []
     captured = Arenas._captured
 
-    def count(self: Arenas, *arguments: Any) -> Any:
-        nonlocal made
-        made += 1
-        return captured(self, *arguments)
+    def watched(self: Arenas, arena: Arena) -> Any:
+        sizes.append(arena.sizes)
+        return captured(self, arena)
 
-    monkeypatch.setattr(Arenas, "_captured", count)
+    monkeypatch.setattr(Arenas, "_captured", watched)
+    return sizes
+
+
+def test_an_arena_is_used_again_by_the_next_batch_of_its_size(arenas: Arenas, made: list[Sizes]) -> None:
     for _ in range(3):
         batch = ResidentBatch(arenas)
         batch.admit([Sentence(source, DecodingConfig(max_length=5)) for source in SOURCES])
         decode(batch)
-    assert made == 1
+    assert len(made) == 1
+
+
+def test_whatever_was_prepared_serves_without_another_arena(arenas: Arenas, made: list[Sizes]) -> None:
+    config = DecodingConfig(beam_size=4)
+    arenas.prepare(config)
+    prepared = len(made)
+    batch = ResidentBatch(arenas)
+    for count in (1, 20, 300):
+        batch.admit([Sentence(SOURCES[0], config)] * count)
+        batch.step()
+    assert len(made) == prepared
+
+
+def test_no_more_arenas_are_kept_than_that(arenas: Arenas, made: list[Sizes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT", 2)
+    for beam_size in (1, 2, 5, 1):  # the first is forgotten for the third
+        batch = ResidentBatch(arenas)
+        batch.admit([Sentence(SOURCES[0], DecodingConfig(beam_size=beam_size))])
+        decode(batch)
+    assert [sizes.width for sizes in made] == [1, 2, 5, 1]
 
 
 def test_the_arena_of_a_crowd_is_left_when_few_remain(
@@ -145,7 +172,7 @@ def test_the_arena_of_a_crowd_is_left_when_few_remain(
     tickets = batch.admit([Sentence(SOURCES[0], config) for config in [short] * 40 + [long]])
     monkeypatch.setattr(search.network, "decode_step", watched)
     found = decode(batch)
-    assert rows[0] == 128 * 2
+    assert rows[0] == 64 * 2
     assert rows[-1] == 8 * 2
     assert len(found[tickets[-1]][0].pieces) == steps
     assert_as_alone(search, Sentence(SOURCES[0], long), found[tickets[-1]])
