@@ -141,10 +141,10 @@ class Arena:
 
     def place(self, places: Tensor, chosen: Tensor, memory: Tensor, source: Tensor, state: Tensor) -> None:
         """Put sentences into free places (B): options (B, OPTIONS), memory (B, S, M), source (B, S), state (B, Z)."""
-        more = self.sizes.positions - memory.size(1)
+        positions = self.sizes.positions
         self.given.options.index_copy_(0, places, chosen)
-        self.given.memory.index_copy_(0, places, functional.pad(memory, (0, 0, 0, more)))
-        self.given.source.index_copy_(0, places, functional.pad(source, (0, more), value=PAD))
+        self.given.memory.index_copy_(0, places, functional.pad(memory, (0, 0, 0, positions - memory.size(1))))
+        self.given.source.index_copy_(0, places, functional.pad(source, (0, positions - source.size(1)), value=PAD))
         self.given.state[:, 0].index_copy_(0, places, state)
         self.live.steps.index_fill_(0, places, 0)
         self.live.totals.index_fill_(0, places, NEVER)

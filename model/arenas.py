@@ -4,6 +4,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from model.arena import Arena, Sizes
 from model.config import DecodingConfig
 from model.graphs import capture_on_cuda
 from model.step import Network, Step
-from model.tokenizer import END
+from model.tokenizer import END, PAD
 
 logger = logging.getLogger(__name__)
 
@@ -21,19 +22,35 @@ PLACES = (8, 32, 64, 128, 256, 512, 768, 1024, 2048, 4096)
 WIDTHS = (1, 2, 5, 8, 16)
 POSITIONS = 32
 """The smallest number of them, as of pieces; the others are its doubles."""
-PREPARED_PLACES, PREPARED_POSITIONS = 1024, (32, 64)
-"""Up to which sizes, and for which sources, the first requests find arenas that are made."""
+PREPARED_PLACES, PREPARED_SENTENCES, PREPARED_POSITIONS = 1024, 256, (32, 64)
+"""Up to how many places of an arena and joining sentences, and for which sources, graphs are made beforehand."""
 KEPT = 32
 """Arenas that are kept though nobody uses them: each holds its memory and its graph."""
+
+
+Capture = Callable[[Callable[[], Any], Any], tuple[Any, Callable[[], None]]]
+"""See capture_on_cuda."""
+
+
+class Encoder(NamedTuple):
+    """A captured encoding of so many sentences."""
+
+    source: Tensor  # (B, S)
+    lengths: Tensor  # (B)
+    outputs: tuple[Tensor, Tensor]
+    replay: Callable[[], None]
 
 
 class Arenas:
     """Lends an arena to one batch at a time."""
 
-    def __init__(self, step: Step, device: torch.device) -> None:
+    def __init__(self, step: Step, device: torch.device, capture: Capture = capture_on_cuda) -> None:
         self.device = device
+        self._capture = capture
         self._step = step
         self._free: OrderedDict[int, Arena] = OrderedDict()  # the one that was used last is the last
+        self._encoders: dict[tuple[int, int], Encoder | None] = {}
+        self._encoders_pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
         # What a step needs besides, all graphs have in one place, as one runs at a time.
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
@@ -57,13 +74,47 @@ class Arenas:
         places, width, positions, pieces = needed
         return Sizes(_smallest(PLACES, places), _smallest(WIDTHS, width), _doubled(positions), _doubled(pieces))
 
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """See Network; a layer reads position by position, so that launches take longer than what is launched."""
+        count, positions = source.shape
+        sizes = _smallest(PLACES, count), _doubled(positions)
+        if sizes not in self._encoders:
+            self._encoders[sizes] = self._captured_encoder(*sizes)
+        encoder = self._encoders[sizes]
+        if encoder is None:
+            with torchscript.as_written():
+                return self.network.encode(source, lengths)
+        encoder.source.fill_(PAD)
+        encoder.source[:, 0] = END  # of who is not there, which has to have a length
+        encoder.source[:count, :positions].copy_(source)
+        encoder.lengths.fill_(1)
+        encoder.lengths[:count].copy_(lengths)
+        encoder.replay()
+        memory, state = encoder.outputs
+        return memory[:count].clone(), state[:count].clone()
+
+    def _captured_encoder(self, count: int, positions: int) -> Encoder | None:
+        source = torch.full((count, positions), END, device=self.device)
+        lengths = torch.full((count,), positions, device=self.device)
+
+        def run() -> tuple[Tensor, Tensor]:
+            with torchscript.as_written():
+                return self.network.encode(source, lengths)
+
+        try:
+            return Encoder(source, lengths, *self._capture(run, self._encoders_pool))
+        except RuntimeError:
+            logger.exception("to encode %d sentences cannot be captured as a CUDA graph and will run without", count)
+            return None
+
     @torch.inference_mode()
     def prepare(self, config: DecodingConfig) -> None:
         """Make the arenas of common sizes: a capture takes as long as a hundred steps, and all would wait for it."""
-        source = torch.full((1, POSITIONS), END, device=self.device)
-        with torchscript.as_written():
-            memory, state = self.network.encode(source, torch.tensor([POSITIONS], device=self.device))
         for positions in PREPARED_POSITIONS:
+            for count in (places for places in PLACES if places <= PREPARED_SENTENCES):
+                with self.beside_steps():
+                    source = torch.full((count, positions), END, device=self.device)
+                    memory, state = self.encode(source, torch.full((count,), positions, device=self.device))
             for places in (places for places in PLACES if places <= PREPARED_PLACES):
                 sizes = self.fitting(Sizes(places, *self.needs(config, positions)))
                 self.give_back(self.take(sizes, memory, state))
@@ -91,10 +142,8 @@ class Arenas:
             with torchscript.as_written():
                 arena.step(self._step)
 
-        if self.device.type != "cuda":
-            return run
         try:
-            return capture_on_cuda(run, self._pool)[1]
+            return self._capture(run, self._pool)[1]
         except RuntimeError:
             logger.exception("a step of %s cannot be captured as a CUDA graph and will run without", arena.sizes)
             return run

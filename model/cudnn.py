@@ -4,6 +4,8 @@ Autocast runs cuDNN's layers in float16 whatever type it is asked for, and gradi
 called past it, with weights cast anew for each call: their gradients reach those in float32.
 """
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torch.backends.cudnn import rnn as cudnn_rnn
@@ -17,7 +19,8 @@ def in_bfloat16(layer: nn.RNNBase, inputs: Tensor, h: Tensor, c: Tensor | None) 
     if not torch.is_autocast_enabled("cuda"):
         return None
     weights = [weight.to(torch.bfloat16) for weight in layer._flat_weights if weight is not None]
-    with torch.autocast("cuda", enabled=False):
+    with torch.autocast("cuda", enabled=False), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
         outputs, h, c, _, _ = torch._cudnn_rnn(
             inputs.to(torch.bfloat16),
             weights,

@@ -1,8 +1,8 @@
 """Sentences decoded where they are: in places of an arena on a GPU, whose steps the host starts but does not follow.
 
-A step is started before what the last one did is known, so that the device never waits for the host. A sentence is
-therefore found to have ended a step later, its hypotheses are read during the step after that, and meanwhile its rows,
-in which nothing lives, cost what they would cost anyway. Who joins is encoded beside the steps of the others.
+Steps are started before what the last ones did is known, so that the device never waits for the host. A sentence is
+therefore found to have ended some steps later, its hypotheses are read during the step after that, and meanwhile its
+rows, in which nothing lives, cost what they would cost anyway. Who joins is encoded beside the steps of the others.
 
 B sentences, N places, L pieces, W rows of a place, Z state size, M size of the memory.
 """
@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model import torchscript
 from model.arena import Arena, Sizes, options
 from model.arenas import Arenas
 from model.data import pad
@@ -24,6 +23,8 @@ from model.hypothesis import Hypothesis
 from model.slots import Sentence
 
 SOURCE_MULTIPLE = 8
+AHEAD = 2
+"""Steps that are started beyond the one that is waited for."""
 NOT_YET = np.iinfo(np.int64).max
 STEPS_BETWEEN_MOVES = 64
 """At least, before a move into a smaller arena: long sentences come and go, and a move costs a few steps."""
@@ -44,6 +45,10 @@ class Started(NamedTuple):
     number: int
     rows: Tensor
     copied: torch.cuda.Event | None
+
+    def is_done(self) -> bool:
+        """Say whether it is known without waiting."""
+        return self.copied is None or bool(self.copied.query())  # type: ignore[no-untyped-call]
 
 
 class Leaving(NamedTuple):
@@ -84,9 +89,9 @@ class ResidentBatch:
         lengths = [len(sentence.source) for sentence in sentences]
         configs = [sentence.config for sentence in sentences]
         wanted = [options(config, length) for config, length in zip(configs, lengths, strict=True)]
-        with self._arenas.beside_steps(), torchscript.as_written():
+        with self._arenas.beside_steps():
             source = self._upload(pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE))
-            memory, state = self._arenas.network.encode(source, self._upload(torch.tensor(lengths)))
+            memory, state = self._arenas.encode(source, self._upload(torch.tensor(lengths)))
             chosen = self._upload(torch.tensor(wanted, dtype=torch.float64))
             encoded = self._event()
         needs = np.array([self._arenas.needs(c, n) for c, n in zip(configs, lengths, strict=True)])
@@ -123,7 +128,7 @@ class ResidentBatch:
         if self._sentences:
             self._start()
         done = self._arrived()
-        if len(self._started) > 1 or not self._sentences:
+        while self._started and (len(self._started) > AHEAD or self._started[0].is_done() or not self._sentences):
             self._look()
         if not self._sentences:  # nobody to step for while the last ones come
             self._started.clear()
@@ -167,8 +172,6 @@ class ResidentBatch:
 
     def _look(self) -> None:
         """Look at what the oldest of the steps that were started did, and let those leave who have ended."""
-        if not self._started:
-            return
         assert self._arena is not None
         started = self._started.popleft()
         if started.copied:

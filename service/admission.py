@@ -9,11 +9,13 @@ in the background, in a batch of its own, which stands still for most of the tim
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
+ANY_NUMBER = sys.maxsize
 SENTENCE_CHARACTERS = 40
 """Of an ordinary sentence."""
 
@@ -104,6 +106,8 @@ class Policy(Protocol):
     """Distance of the turns of one request's sentences, in mean times that a sentence takes."""
     foreground_pieces: float
     """Source pieces of a request that are decoded in the foreground."""
+    most_at_once: int
+    """Sentences that may join at a time."""
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """Return how many of ``waiting``, which stand in the order in which they are next, may join ``load`` now."""
@@ -140,8 +144,8 @@ class InFlight:
     window_seconds = 0.0
     pace = 2.0
 
-    def __init__(self, foreground_pieces: float = math.inf, most_at_once: int | None = None) -> None:
-        """``most_at_once`` keeps who came together from ending together, which leaves the device nothing to do."""
+    def __init__(self, foreground_pieces: float = math.inf, most_at_once: int = ANY_NUMBER) -> None:
+        """Keep who came together, with ``most_at_once``, from ending together, which leaves a GPU nothing to do."""
         self.foreground_pieces = foreground_pieces
         self.most_at_once = most_at_once
 
@@ -163,6 +167,7 @@ class Static:
 
     pace = 0.0
     foreground_pieces = math.inf
+    most_at_once = ANY_NUMBER
 
     def __init__(self, window_seconds: float = 0.0) -> None:
         self.window_seconds = window_seconds
@@ -183,6 +188,7 @@ class OneByOne:
     window_seconds = 0.0
     pace = 0.0
     foreground_pieces = math.inf
+    most_at_once = ANY_NUMBER
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""

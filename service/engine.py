@@ -257,7 +257,8 @@ class Engine:
             for each in self._rooms.values():
                 each.forget_cancelled()
         load = worker.load
-        waiting = [job.waiting for job in room.first(limits.sentences + 1)]
+        most = min(limits.sentences, self._policy.most_at_once)
+        waiting = [job.waiting for job in room.first(most + 1)]
         count = self._policy.admits(waiting, load, limits, worker.joins, time.monotonic())
         part = -(-(len(room) + sum(self._in_flight[lane])) // len(self._threads))
         return room.take(min(count, max(0, part - load.sentences)))

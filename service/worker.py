@@ -3,6 +3,7 @@
 import itertools
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, Optional
@@ -75,6 +76,8 @@ class Worker:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._decoding: dict[BeamSearch, _Decoding] = {}
+        self._rows = 0
+        self._lengths = Counter[int]()  # of sources
         self._share = 1.0
         self._failed_at = 0.0
         self._cancelled_last = 0
@@ -114,9 +117,23 @@ class Worker:
         self.load = self._load()
 
     def _load(self) -> Load:
-        jobs = [one.job.waiting for decoding in self._decoding.values() for one in decoding.jobs.values()]
-        longest = max((job.source_pieces for job in jobs), default=0)
-        return Load(len(jobs), sum(job.beam_size for job in jobs), len(jobs) * longest)
+        """Return what is being decoded; counted as it comes and goes, as there may be a thousand."""
+        sentences = sum(len(decoding.jobs) for decoding in self._decoding.values())
+        return Load(sentences, self._rows, sentences * max(self._lengths, default=0))
+
+    def _hold(self, decoding: _Decoding, ticket: int, admitted: _Admitted) -> None:
+        decoding.jobs[ticket] = admitted
+        self._rows += admitted.job.waiting.beam_size
+        self._lengths[admitted.job.waiting.source_pieces] += 1
+
+    def _let_go(self, decoding: _Decoding, ticket: int) -> _Admitted:
+        admitted = decoding.jobs.pop(ticket)
+        length = admitted.job.waiting.source_pieces
+        self._rows -= admitted.job.waiting.beam_size
+        self._lengths[length] -= 1
+        if not self._lengths[length]:
+            del self._lengths[length]
+        return admitted
 
     def _drop_cancelled(self, search: BeamSearch) -> None:
         decoding = self._decoding[search]
@@ -125,7 +142,7 @@ class Worker:
             return
         self._metrics.dropped_sentences.inc(len(cancelled))
         for ticket in cancelled:
-            del decoding.jobs[ticket]
+            self._let_go(decoding, ticket)
         try:
             decoding.batch.drop(cancelled)
         except Exception:  # a GPU may tell only now what went wrong before
@@ -146,17 +163,18 @@ class Worker:
         self._metrics.encode_seconds.observe(seconds)
         self._metrics.pieces.labels(name, "in").inc(sum(len(job.sentence.source) for job in jobs))
         for ticket, job in zip(tickets, jobs, strict=True):
-            decoding.jobs[ticket] = _Admitted(job, started)
+            self._hold(decoding, ticket, _Admitted(job, started))
             self._metrics.queue_seconds.observe(started - job.waiting.came_at)
             if job.followed:
                 job.followed.admitted()
 
     def _step(self, search: BeamSearch) -> None:
-        name, batch, jobs = self._decoding[search]
-        if not jobs:
+        decoding = self._decoding[search]
+        name, batch, _ = decoding
+        if not decoding.jobs:
             return
         started = time.monotonic()
-        self._metrics.step_sentences.observe(len(jobs))
+        self._metrics.step_sentences.observe(len(decoding.jobs))
         self._metrics.step_rows.observe(batch.rows)
         try:
             done = batch.step()
@@ -167,7 +185,7 @@ class Worker:
         self._metrics.step_seconds.observe(now - started)
         self._metrics.pieces.labels(name, "out").inc(sum(len(found[0].pieces) for _, found in done if found))
         for ticket, hypotheses in done:
-            job, admitted_at = jobs.pop(ticket)
+            job, admitted_at = self._let_go(decoding, ticket)
             self._metrics.decode_seconds.observe(now - admitted_at)
             self._answer(job, hypotheses)
         self.answered += len(done)
@@ -185,8 +203,10 @@ class Worker:
 
     def _fail_all(self, search: BeamSearch) -> None:
         """Fail a whole batch: what was left half done is not worth saving, the next sentences begin in a new one."""
-        name, _, jobs = self._decoding.pop(search)
-        self._fail([one.job for one in jobs.values()], "decoding %d sentences with %s failed, of the requests %s", name)
+        decoding = self._decoding.pop(search)
+        name = decoding.name
+        jobs = [self._let_go(decoding, ticket).job for ticket in list(decoding.jobs)]
+        self._fail(jobs, "decoding %d sentences with %s failed, of the requests %s", name)
 
     def _fail(self, jobs: Sequence[Job], message: str, name: str) -> None:
         """Log the exception that is being handled, fail the jobs, and admit less for a while."""

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from model.bundle import Bundle
 from model.config import DecodingConfig
 from model.hypothesis import Hypothesis
-from service.admission import Joins, Load, Policy, Waiting, fitting
+from service.admission import ANY_NUMBER, Joins, Load, Policy, Waiting, fitting
 from service.engine import Engine
 from service.metrics import Metrics
 from service.settings import Threads
@@ -25,6 +25,7 @@ class Eager:
     def __init__(self, pace: float = 0.0, foreground_pieces: float = math.inf) -> None:
         self.pace = pace
         self.foreground_pieces = foreground_pieces
+        self.most_at_once = ANY_NUMBER
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         del joins, now
