@@ -90,7 +90,7 @@ def make(
 @app.command()
 def offline(
     bundle: BundleFolder,
-    sentences: Annotated[str, typer.Option(help="Values of max_batch_sentences, with commas between.")] = "512",
+    sentences: Annotated[str, typer.Option(help="Values of max_batch_sentences, with commas between.")] = "1024",
     count: Annotated[int, typer.Option(min=1, help="Sentences at hand.")] = 20_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     dtype: ServedIn = None,
@@ -130,7 +130,7 @@ def mixed(
 @app.command()
 def profile(
     bundle: BundleFolder,
-    sentences: Annotated[int, typer.Option(min=1)] = 512,
+    sentences: Annotated[int, typer.Option(min=1)] = 1024,
     dtype: ServedIn = None,
     report: Json = None,
 ) -> None:
@@ -141,7 +141,7 @@ def profile(
 @app.command(name="all")
 def all_of_them(
     bundle: BundleFolder,
-    sentences: Annotated[int, typer.Option(min=1, help="max_batch_sentences.")] = 512,
+    sentences: Annotated[int, typer.Option(min=1, help="max_batch_sentences.")] = 1024,
     count: Annotated[int, typer.Option(min=1, help="Sentences at hand.")] = 20_000,
     seconds: Seconds = 3.0,
     dtype: ServedIn = None,

@@ -34,7 +34,7 @@ REST_SECONDS = 120.0
 CHUNK = 256
 """Sentences that an offline client submits in one call: one call for all would keep the engine waiting for its end."""
 UNLIMITED = 10**9
-POSITIONS = (16, 32, 64)
+POSITIONS = (32, 64)
 """Of the graphs that a warm-up has to meet."""
 
 Answer = Future[list[Hypothesis]]

@@ -37,7 +37,7 @@ class Encoder(NamedTuple):
 
     source: Tensor  # (B, S)
     lengths: Tensor  # (B)
-    outputs: tuple[Tensor, Tensor]
+    outputs: tuple[Tensor, Tensor]  # memory (B, S, M) and state (B, Z), which the next replay overwrites
     replay: Callable[[], None]
 
 
@@ -109,24 +109,44 @@ class Arenas:
 
     @torch.inference_mode()
     def prepare(self, config: DecodingConfig) -> None:
-        """Make the arenas of common sizes: a capture takes as long as a hundred steps, and all would wait for it."""
-        for positions in PREPARED_POSITIONS:
+        """Make the arenas of common sizes: a capture takes as long as a hundred steps, and all would wait for it.
+
+        Where there is no memory for them, they are made when they are needed.
+        """
+        try:
+            for positions in PREPARED_POSITIONS:
+                memory, state = self._prepare_encoders(positions)
+                for places in (places for places in PLACES if places <= PREPARED_PLACES):
+                    sizes = self.fitting(Sizes(places, *self.needs(config, positions)))
+                    self.give_back(self.take(sizes, memory, state))
+        except torch.OutOfMemoryError:
+            logger.warning("no memory to make the graphs of all common sizes beforehand")
+            self._free.clear()
+            self._encoders.clear()
+
+    def _prepare_encoders(self, positions: int) -> tuple[Tensor, Tensor]:
+        """Make those for sources of so many positions; return a memory (…, M) and a state (…, Z)."""
+        with self.beside_steps():
             for count in (places for places in PLACES if places <= PREPARED_SENTENCES):
-                with self.beside_steps():
-                    source = torch.full((count, positions), END, device=self.device)
-                    memory, state = self.encode(source, torch.full((count,), positions, device=self.device))
-            for places in (places for places in PLACES if places <= PREPARED_PLACES):
-                sizes = self.fitting(Sizes(places, *self.needs(config, positions)))
-                self.give_back(self.take(sizes, memory, state))
+                source = torch.full((count, positions), END, device=self.device)
+                encoded = self.encode(source, torch.full((count,), positions, device=self.device))
+        return encoded
 
     def take(self, sizes: Sizes, memory: Tensor, state: Tensor) -> Arena:
-        """Return an empty arena for memories (…, M) and states (…, Z), for as long as it is not given back."""
+        """Return an empty arena for memories (…, M) and states (…, Z), for as long as it is not given back.
+
+        OutOfMemoryError when there is no room for it, even without those that nobody uses.
+        """
         for key, arena in self._free.items():
             if arena.sizes == sizes:
                 del self._free[key]
                 arena.clear()
                 return arena
-        arena = Arena(sizes, memory, state)
+        try:
+            arena = Arena(sizes, memory, state)
+        except torch.OutOfMemoryError:
+            self._free.clear()
+            arena = Arena(sizes, memory, state)
         arena.run = self._captured(arena)
         arena.clear()
         return arena

@@ -5,7 +5,9 @@ that holds it, beside padding that reaches nothing.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -16,11 +18,11 @@ from model.tokenizer import PAD
 
 logger = logging.getLogger(__name__)
 
-ROWS = (8, 32, 128, 320, 640, 1280, 2560)
+ROWS = (8, 32, 128, 320, 640, 1280, 2560, 5120)
 POSITIONS = (16, 32, 64, 128, 256, 512)
 WIDTHS = (8, 16)
-MAX_SENTENCES = 512
-MAX_CELLS = 65_536
+MAX_SENTENCES = 1024
+MAX_CELLS = 131_072
 """Sentences times positions of a graph: it holds their memories for good."""
 WARM_UPS = 2
 """Runs before a capture: cuBLAS and cuDNN make in their first ones what must not be captured."""
@@ -47,24 +49,41 @@ class Graph(NamedTuple):
     replay: Callable[[], None]
 
 
+_CAPTURING = Lock()
+"""PyTorch captures one graph at a time in a process; a bundle may be loaded while another one is served."""
+
+
+@contextmanager
+def _workspaces_of_its_own() -> Iterator[None]:
+    """Keep apart what cuBLAS works in: it is of a stream, and graphs that are captured on one run beside each other."""
+    torch._C._cuda_clearCublasWorkspaces()
+    try:
+        yield
+    finally:
+        torch._C._cuda_clearCublasWorkspaces()
+
+
 def capture_on_cuda(step: Callable[[], Captured], pool: Any = None) -> tuple[Captured, Callable[[], None]]:
     """Run a step until it is compiled, capture it, and return the tensors it fills and what runs it again.
 
     Graphs with one ``pool`` (torch.cuda.graph_pool_handle) share what they need besides, and must not run at once.
+    RuntimeError for what cannot be captured, OutOfMemoryError among them.
     """
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UPS):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    # The outer block brings the thread back to its stream when a capture fails, which the inner one does not.
-    with (
-        torch.cuda.stream(torch.cuda.current_stream()),
-        torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"),
-    ):
-        outputs = step()
+    with _CAPTURING, _workspaces_of_its_own():
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UPS):
+                step()
+        torch.cuda.current_stream().wait_stream(stream)
+        torch._C._cuda_clearCublasWorkspaces()
+        graph = torch.cuda.CUDAGraph()
+        # The outer block brings the thread back to its stream when a capture fails, which the inner one does not.
+        with (
+            torch.cuda.stream(torch.cuda.current_stream()),
+            torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"),
+        ):
+            outputs = step()
     return outputs, graph.replay
 
 

@@ -11,11 +11,17 @@ if TYPE_CHECKING:
     from model.search import Batch
 
 
+WIDEST, LONGEST = 8, 128
+"""Beam and source pieces of who stays: all places of an arena are as large as the largest."""
+
+
 def can_stay(sentence: Sentence) -> bool:
-    """Say whether a sentence wants no attention, no constraints, and no guard against repetition."""
+    """Say whether a sentence is of ordinary size and wants no attention, constraints or guard against repetition."""
     config = sentence.config
+    is_ordinary = config.beam_size <= WIDEST and len(sentence.source) <= LONGEST
     is_guarded = config.no_repeat_ngram > 0 or config.repetition_penalty > 1
-    return not (sentence.attention or config.coverage_penalty > 0 or is_guarded or any(sentence.phrases))
+    wants_more = sentence.attention or config.coverage_penalty > 0 or is_guarded or any(sentence.phrases)
+    return is_ordinary and not wants_more
 
 
 class MixedBatch:

@@ -22,7 +22,6 @@ from model.data import pad
 from model.hypothesis import Hypothesis
 from model.slots import Sentence
 
-SOURCE_MULTIPLE = 8
 AHEAD = 2
 """Steps that are started beyond the one that is waited for."""
 NOT_YET = np.iinfo(np.int64).max
@@ -85,12 +84,12 @@ class ResidentBatch:
 
     @torch.inference_mode()
     def admit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """See Batch."""
+        """See Batch; OutOfMemoryError leaves the batch as it was."""
         lengths = [len(sentence.source) for sentence in sentences]
         configs = [sentence.config for sentence in sentences]
         wanted = [options(config, length) for config, length in zip(configs, lengths, strict=True)]
         with self._arenas.beside_steps():
-            source = self._upload(pad([sentence.source for sentence in sentences], SOURCE_MULTIPLE))
+            source = self._upload(pad([sentence.source for sentence in sentences]))
             memory, state = self._arenas.encode(source, self._upload(torch.tensor(lengths)))
             chosen = self._upload(torch.tensor(wanted, dtype=torch.float64))
             encoded = self._event()
@@ -153,15 +152,19 @@ class ResidentBatch:
             assert self._arena is not None
             given = joining.given
             if joining.encoded:
-                stream = torch.cuda.current_stream(self._device)
-                stream.wait_event(joining.encoded)
-                for tensor in given:
-                    tensor.record_stream(stream)
+                self._wait_on_device(joining.encoded, given)
             if len(there) < len(joining.tickets):
                 index = self._upload(torch.tensor(there))
                 given = [tensor.index_select(0, index) for tensor in given]
             self._arena.place(self._upload(torch.tensor(places)), *given)
             self._since[places] = self._steps
+
+    def _wait_on_device(self, encoded: torch.cuda.Event, given: Sequence[Tensor]) -> None:
+        """Let no further step begin before who joins has been encoded, and keep its tensors until then."""
+        stream = torch.cuda.current_stream(self._device)
+        stream.wait_event(encoded)
+        for tensor in given:
+            tensor.record_stream(stream)
 
     def _start(self) -> None:
         assert self._arena is not None
@@ -219,7 +222,10 @@ class ResidentBatch:
             return
         needed = self._arenas.fitting(Sizes(2 * len(self._sentences), *self._needs.max(axis=0).tolist()))
         if needed != self._arena.sizes and self._arena.sizes.hold(needed):
-            self._move(needed, self._arena.given.memory, self._arena.given.state)
+            try:
+                self._move(needed, self._arena.given.memory, self._arena.given.state)
+            except torch.OutOfMemoryError:  # both are needed for a moment, and there is no need to move
+                self._moved_at = self._steps
 
     def _move(self, sizes: Sizes, memory: Tensor, state: Tensor) -> None:
         while self._started:  # what they say is of places in the arena that is left
@@ -252,7 +258,7 @@ class ResidentBatch:
     def _download(self, tensors: Sequence[Tensor]) -> tuple[list[Tensor], torch.cuda.Event | None]:
         """Begin to copy to the host; the copies hold what they should once the event has happened."""
         if self._device.type != "cuda":
-            return [tensor.clone() for tensor in tensors], None
+            return [tensor.clone() for tensor in tensors], self._event()
         copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
         for copy, tensor in zip(copies, tensors, strict=True):
             copy.copy_(tensor, non_blocking=True)

@@ -105,8 +105,10 @@ class Worker:
             self._cancelled_last = Promise.cancelled_last
             for search in list(self._decoding):
                 self._drop_cancelled(search)
+        wanted = [job for job in joining if not job.future.cancelled()]  # since they were taken from the queue
+        self._metrics.dropped_sentences.inc(len(joining) - len(wanted))
         by_search: dict[BeamSearch, list[Job]] = {}
-        for job in joining:
+        for job in wanted:
             by_search.setdefault(job.bundle.search, []).append(job)
         for search, jobs in by_search.items():
             self._admit(search, jobs)

@@ -77,6 +77,31 @@ def assert_as_alone(search: BeamSearch, sentence: Sentence, found: list[Hypothes
         assert one.attention == other.attention
 
 
+class LateEvent:
+    """Stands in for an event that has happened only when it was asked for some times, or waited for."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+
+    def query(self) -> bool:
+        self._times -= 1
+        return self._times < 0
+
+    def synchronize(self) -> None:
+        self._times = 0
+
+
+@pytest.fixture(params=[False, True], ids=["at once", "late"])
+def late(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Have what a device does be known at once, or some steps later."""
+    random = Random(11)
+    if request.param:
+        monkeypatch.setattr(ResidentBatch, "_event", lambda _: LateEvent(random.randint(0, 4)))
+        monkeypatch.setattr(ResidentBatch, "_wait_on_device", lambda *_: None)
+    return bool(request.param)
+
+
+@pytest.mark.usefixtures("late")
 @pytest.mark.parametrize("seed", range(4))
 def test_sentences_that_join_and_leave_an_arena_find_what_each_finds_alone_on_the_host(
     search: BeamSearch, arenas: Arenas, seed: int
@@ -96,6 +121,7 @@ def test_sentences_that_join_and_leave_an_arena_find_what_each_finds_alone_on_th
         assert_as_alone(search, sentence, found[ticket])
 
 
+@pytest.mark.usefixtures("late")
 def test_who_is_dropped_is_not_answered_and_changes_no_other(search: BeamSearch, arenas: Arenas) -> None:
     random = Random(7)
     batch, of_ticket, dropped = ResidentBatch(arenas), {}, set()
@@ -114,6 +140,7 @@ def test_who_is_dropped_is_not_answered_and_changes_no_other(search: BeamSearch,
         assert_as_alone(search, of_ticket[ticket], hypotheses)
 
 
+@pytest.mark.usefixtures("late")
 def test_a_batch_of_which_all_were_dropped_is_empty_and_begins_anew(search: BeamSearch, arenas: Arenas) -> None:
     batch = ResidentBatch(arenas)
     sentences = plain_sentences(Random(1), count=4)
@@ -161,13 +188,14 @@ def test_whatever_was_prepared_serves_without_another_arena(arenas: Arenas, made
 
 def test_no_more_arenas_are_kept_than_that(arenas: Arenas, made: list[Sizes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT", 2)
-    for beam_size in (1, 2, 5, 1):  # the first is forgotten for the third
+    for beam_size in (1, 2, 1, 5, 1, 2):  # the 2 is forgotten for the 5, as the 1 was used since
         batch = ResidentBatch(arenas)
         batch.admit([Sentence(SOURCES[0], DecodingConfig(beam_size=beam_size))])
         decode(batch)
-    assert [sizes.width for sizes in made] == [1, 2, 5, 1]
+    assert [sizes.width for sizes in made] == [1, 2, 5, 2]
 
 
+@pytest.mark.usefixtures("late")
 def test_the_arena_of_a_crowd_is_left_when_few_remain(
     search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +238,52 @@ def test_a_failed_join_leaves_the_batch_as_it_was(
     assert found.keys() == set(tickets)
     for ticket, sentence in zip(tickets, sentences, strict=True):
         assert_as_alone(search, sentence, found[ticket])
+
+
+def out_of_memory(*_: Any) -> Any:
+    raise torch.OutOfMemoryError
+
+
+def test_few_stay_in_the_arena_of_a_crowd_if_there_is_no_memory_to_move(
+    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = DecodingConfig(beam_size=2, min_length=2 * STEPS_BETWEEN_MOVES, max_length=2 * STEPS_BETWEEN_MOVES)
+    batch = ResidentBatch(arenas)
+    tickets = batch.admit([Sentence(SOURCES[0], config) for config in [DecodingConfig(max_length=3)] * 40 + [long]])
+    monkeypatch.setattr(Arenas, "take", out_of_memory)
+    assert_as_alone(search, Sentence(SOURCES[0], long), decode(batch)[tickets[-1]])
+
+
+def test_arenas_that_nobody_uses_make_room_for_one_that_is_needed(
+    arenas: Arenas, made: list[Sizes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for beam_size in (1, 2):
+        batch = ResidentBatch(arenas)
+        batch.admit([Sentence(SOURCES[0], DecodingConfig(beam_size=beam_size))])
+        decode(batch)
+    fill = Arena.__init__
+
+    def full(self: Arena, *arguments: Any) -> None:
+        if arenas._free:
+            raise torch.OutOfMemoryError
+        fill(self, *arguments)
+
+    monkeypatch.setattr(Arena, "__init__", full)
+    batch = ResidentBatch(arenas)
+    batch.admit([Sentence(SOURCES[0], DecodingConfig(beam_size=8))])
+    assert [sizes.width for sizes in made] == [1, 2, 8]
+
+
+def test_a_bundle_is_served_without_prepared_arenas_if_there_is_no_memory_for_them(
+    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Arenas, "take", out_of_memory)
+        arenas.prepare(DecodingConfig())
+    sentence = Sentence(SOURCES[0], DecodingConfig(beam_size=3))
+    batch = ResidentBatch(arenas)
+    (ticket,) = batch.admit([sentence])
+    assert_as_alone(search, sentence, decode(batch)[ticket])
 
 
 def test_a_network_that_gives_nan_finds_nothing_and_spoils_nobody_else(search: BeamSearch, arenas: Arenas) -> None:
@@ -276,18 +350,20 @@ def test_when_one_kind_cannot_join_neither_does(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_sentences_on_a_gpu_find_what_each_finds_alone_on_the_host(search: BeamSearch) -> None:
+def test_sentences_on_a_gpu_find_what_each_finds_alone_on_the_host(
+    search: BeamSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     network = make_network(2, end_bias=-1.0).cuda()
     batch = BeamSearch(network, [*SPECIAL, END], torch.device("cuda"), graphs=True).batch()
     random, of_ticket = Random(9), {}
     found: dict[int, list[Hypothesis]] = {}
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        for _ in range(30):
-            joining = plain_sentences(random, count=random.randint(1, 9))
-            of_ticket.update(zip(batch.admit(joining), joining, strict=True))
-            found.update(batch.step())
-        while batch:
-            found.update(batch.step())
+    for _ in range(30):
+        joining = plain_sentences(random, count=random.randint(1, 9))
+        of_ticket.update(zip(batch.admit(joining), joining, strict=True))
+        found.update(batch.step())
+    while batch:
+        found.update(batch.step())
     assert found.keys() == of_ticket.keys()
     for ticket, sentence in of_ticket.items():
         assert_equal(found[ticket], decode_alone(search, sentence))

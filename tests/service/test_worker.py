@@ -146,6 +146,19 @@ def test_a_cancelled_sentence_is_dropped_before_the_next_step_and_its_rows_are_f
     assert sample(metrics, "dropped_sentences_total") == 1
 
 
+def test_one_who_gives_up_between_the_queue_and_the_batch_is_not_decoded(
+    worker: Worker, search: GatedSearch, bundle: Bundle, metrics: Metrics
+) -> None:
+    leaves, stays = job(bundle, [1, 1]), job(bundle, [2, 2])
+    leaves.future.cancel()
+    worker.advance([])  # so that the worker knows of all that was cancelled
+    worker.advance([leaves, stays])
+    worker.advance([])
+    assert search.steps == [[[2, 2]], [[2, 2]]]
+    assert answer_of(stays) == [2, 2]
+    assert sample(metrics, "dropped_sentences_total") == 1
+
+
 def test_when_all_are_cancelled_no_step_is_taken_for_nobody(
     worker: Worker, search: GatedSearch, bundle: Bundle
 ) -> None:
