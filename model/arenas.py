@@ -1,7 +1,6 @@
 """The arenas of a network: made once for each of a few sizes, captured as CUDA graphs, and used again."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
@@ -19,14 +18,13 @@ from model.tokenizer import END, PAD
 logger = logging.getLogger(__name__)
 
 PLACES = (8, 32, 64, 128, 256, 512, 768, 1024, 2048, 4096)
-WIDTHS = (1, 2, 5, 8, 16)
+WIDTHS = (1, 2, 5, 8)
 POSITIONS = 32
 """The smallest number of them, as of pieces; the others are its doubles."""
 PREPARED_PLACES, PREPARED_SENTENCES, PREPARED_POSITIONS = 1024, 256, (32, 64)
 """Up to how many places of an arena and joining sentences, and for which sources, graphs are made beforehand."""
 KEPT = 32
 """Arenas that are kept though nobody uses them: each holds its memory and its graph."""
-
 
 Capture = Callable[[Callable[[], Any], Any], tuple[Any, Callable[[], None]]]
 """See capture_on_cuda."""
@@ -48,12 +46,12 @@ class Arenas:
         self.device = device
         self._capture = capture
         self._step = step
-        self._free: OrderedDict[int, Arena] = OrderedDict()  # the one that was used last is the last
+        self._free: list[Arena] = []  # the one that was used last is the last
         self._encoders: dict[tuple[int, int], Encoder | None] = {}
-        self._encoders_pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
-        # What a step needs besides, all graphs have in one place, as one runs at a time.
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        is_gpu = device.type == "cuda"
+        self._stream = torch.cuda.Stream(device) if is_gpu else None  # type: ignore[no-untyped-call]
+        # What graphs need besides, all steps have in one place, as one runs at a time, and all encoders in another.
+        self._pool, self._encoders_pool = (torch.cuda.graph_pool_handle() if is_gpu else None for _ in range(2))
 
     @property
     def network(self) -> Network:
@@ -137,9 +135,9 @@ class Arenas:
 
         OutOfMemoryError when there is no room for it, even without those that nobody uses.
         """
-        for key, arena in self._free.items():
+        for arena in self._free:
             if arena.sizes == sizes:
-                del self._free[key]
+                self._free.remove(arena)
                 arena.clear()
                 return arena
         try:
@@ -153,9 +151,9 @@ class Arenas:
 
     def give_back(self, arena: Arena) -> None:
         """Keep an arena for others, and forget the one that was used least of late if there are many."""
-        self._free[id(arena)] = arena
+        self._free.append(arena)
         if len(self._free) > KEPT:
-            self._free.popitem(last=False)
+            self._free.pop(0)
 
     def _captured(self, arena: Arena) -> Callable[[], None]:
         def run() -> None:
