@@ -69,17 +69,17 @@ def capture_on_cuda(step: Callable[[], Captured], pool: Any = None) -> tuple[Cap
     Graphs with one ``pool`` (torch.cuda.graph_pool_handle) share what they need besides, and must not run at once.
     RuntimeError for what cannot be captured, OutOfMemoryError among them.
     """
-    with _CAPTURING, _workspaces_of_its_own():
+    with _CAPTURING:
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
                 step()
         torch.cuda.current_stream().wait_stream(stream)
-        torch._C._cuda_clearCublasWorkspaces()
         graph = torch.cuda.CUDAGraph()
-        # The outer block brings the thread back to its stream when a capture fails, which the inner one does not.
+        # The current stream's block brings the thread back to it when a capture fails, which the graph's does not.
         with (
+            _workspaces_of_its_own(),
             torch.cuda.stream(torch.cuda.current_stream()),
             torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"),
         ):

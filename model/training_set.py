@@ -6,7 +6,7 @@ needs only to know how many batches it has seen.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, cycle
+from itertools import compress, repeat
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -23,9 +23,7 @@ from model.tokenizer import END, Tokenizer
 
 BLOCK_PAIRS = 1_000
 """Neighbours that are read together: few enough that a window has many blocks, enough to read a disk at its speed."""
-
-
-EVERY_TURN = cycle([True])
+EVERY_TURN = repeat(True)
 
 
 class Numbered(NamedTuple):
@@ -48,9 +46,9 @@ class TrainingSet:
         self._cache = cache
         blocks: list[tuple[int, int]] = []
         first = 0
-        for pairs, repeat in zip(cache.manifest.corpora, repeats, strict=True):
+        for pairs, times in zip(cache.manifest.corpora, repeats, strict=True):
             end = first + pairs
-            blocks += repeat * [(start, min(start + BLOCK_PAIRS, end)) for start in range(first, end, BLOCK_PAIRS)]
+            blocks += times * [(start, min(start + BLOCK_PAIRS, end)) for start in range(first, end, BLOCK_PAIRS)]
             first = end
         self._blocks = np.array(blocks, np.int64).reshape(-1, 2)
 

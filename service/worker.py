@@ -106,7 +106,8 @@ class Worker:
             for search in list(self._decoding):
                 self._drop_cancelled(search)
         wanted = [job for job in joining if not job.future.cancelled()]  # since they were taken from the queue
-        self._metrics.dropped_sentences.inc(len(joining) - len(wanted))
+        if len(wanted) < len(joining):
+            self._metrics.dropped_sentences.inc(len(joining) - len(wanted))
         by_search: dict[BeamSearch, list[Job]] = {}
         for job in wanted:
             by_search.setdefault(job.bundle.search, []).append(job)

@@ -15,20 +15,10 @@ from model.data import pad
 from model.graphs import GraphedNetwork, Outputs
 from model.network import Seq2Seq
 from model.search import BeamSearch
+from tests.resident import capture_by_calling
 from tests.slow_search import SOURCES, SPECIAL, assert_equal, make_network
 
 PIECES, LAYERS = 50, 2
-
-
-def capture_by_calling(step: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
-    """Stand in for a capture: replaying calls the step and overwrites what it gave the first time."""
-    outputs = step()
-
-    def replay() -> None:
-        for held, new in zip(outputs, step(), strict=True):
-            held.copy_(new)
-
-    return outputs, replay
 
 
 def refuse(_: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:

@@ -1,6 +1,5 @@
 """On any device the tensors of an arena are the same: all but the capture of a graph is held here on a CPU."""
 
-from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -13,68 +12,27 @@ from model.arena import Arena, Sizes
 from model.arenas import Arenas
 from model.config import DecodingConfig
 from model.hypothesis import Hypothesis
-from model.mixed import MixedBatch, can_stay
 from model.resident import STEPS_BETWEEN_MOVES, ResidentBatch
-from model.search import Batch, BeamSearch, Sentence
-from model.step import Step
+from model.search import BeamSearch, Sentence
 from model.tokenizer import END
+from tests.resident import assert_as_alone, decode, make_arenas, make_search, out_of_memory, plain_sentences
 from tests.slow_search import (
-    CPU,
     SOURCES,
     SPECIAL,
-    WORDS,
     assert_equal,
     decode_alone,
     make_network,
-    random_sentences,
-    with_constraints,
 )
-
-PLAIN = {"coverage_penalty": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
 
 
 @pytest.fixture(scope="module")
 def search() -> BeamSearch:
-    return BeamSearch(make_network(2, end_bias=-1.0), SPECIAL, CPU)
-
-
-def capture_by_calling(step: Callable[[], Any], pool: Any) -> tuple[Any, Callable[[], None]]:
-    """Stand in for a capture: replaying calls the step and overwrites what it gave the first time."""
-    del pool
-    outputs = step()
-
-    def replay() -> None:
-        for held, new in zip(outputs or (), step() or (), strict=True):
-            held.copy_(new)
-
-    return outputs, replay
+    return make_search()
 
 
 @pytest.fixture
 def arenas(search: BeamSearch) -> Arenas:
-    return Arenas(Step(search.network, torch.tensor(SPECIAL)), CPU, capture_by_calling)
-
-
-def plain_sentences(random: Random, count: int, longest: int = 20) -> list[Sentence]:
-    return [
-        Sentence(sentence.source, sentence.config.model_copy(update=PLAIN))
-        for sentence in random_sentences(random, count=count, words=WORDS, longest=longest)
-    ]
-
-
-def decode(batch: ResidentBatch | MixedBatch) -> dict[int, list[Hypothesis]]:
-    found: dict[int, list[Hypothesis]] = {}
-    while batch:
-        found.update(batch.step())
-    return found
-
-
-def assert_as_alone(search: BeamSearch, sentence: Sentence, found: list[Hypothesis]) -> None:
-    expected = decode_alone(search, sentence)
-    assert_equal(found, expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
-        assert one.attention == other.attention
+    return make_arenas(search)
 
 
 class LateEvent:
@@ -226,22 +184,15 @@ def test_a_failed_join_leaves_the_batch_as_it_was(
     tickets = batch.admit(sentences)
     batch.step()
 
-    def fail(*_: Any) -> Any:
-        raise torch.OutOfMemoryError
-
     for owner, name in ((search.network, "encode"), (Arenas, "take")):
         with monkeypatch.context() as patch:
-            patch.setattr(owner, name, fail)
+            patch.setattr(owner, name, out_of_memory)
             with pytest.raises(torch.OutOfMemoryError):
                 batch.admit(sentences * 5)
     found = decode(batch)
     assert found.keys() == set(tickets)
     for ticket, sentence in zip(tickets, sentences, strict=True):
         assert_as_alone(search, sentence, found[ticket])
-
-
-def out_of_memory(*_: Any) -> Any:
-    raise torch.OutOfMemoryError
 
 
 def test_few_stay_in_the_arena_of_a_crowd_if_there_is_no_memory_to_move(
@@ -299,53 +250,6 @@ def test_a_network_that_gives_nan_finds_nothing_and_spoils_nobody_else(search: B
     assert_as_alone(search, good, found[fine])
     (after,) = batch.admit([good])  # in the place of the other
     assert_as_alone(search, good, decode(batch)[after])
-
-
-def mixed(search: BeamSearch, arenas: Arenas) -> MixedBatch:
-    other = search.batch()
-    assert isinstance(other, Batch)
-    return MixedBatch(ResidentBatch(arenas), other)
-
-
-def any_sentences(random: Random) -> Iterator[list[Sentence]]:
-    for _ in range(12):
-        sentences = random_sentences(random, count=random.randint(1, 5), words=WORDS, longest=12)
-        yield [*with_constraints(random, sentences, WORDS), *plain_sentences(random, count=2)]
-
-
-def test_sentences_of_all_kinds_share_a_batch_and_find_what_each_finds_alone(
-    search: BeamSearch, arenas: Arenas
-) -> None:
-    random, batch = Random(5), mixed(search, arenas)
-    of_ticket: dict[int, Sentence] = {}
-    found: dict[int, list[Hypothesis]] = {}
-    for joining in any_sentences(random):
-        of_ticket.update(zip(batch.admit(joining), joining, strict=True))
-        dropped = {ticket for ticket in of_ticket.keys() - found.keys() if random.random() < 0.05}
-        batch.drop(dropped)
-        for ticket in dropped:
-            del of_ticket[ticket]
-        found.update(batch.step())
-    found.update(decode(batch))
-    assert found.keys() == of_ticket.keys()
-    assert {can_stay(sentence) for sentence in of_ticket.values()} == {True, False}
-    for ticket, sentence in of_ticket.items():
-        assert_equal(found[ticket], decode_alone(search, sentence))
-
-
-def test_when_one_kind_cannot_join_neither_does(
-    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch = mixed(search, arenas)
-    plain = Sentence(SOURCES[0], DecodingConfig(beam_size=2))
-
-    def fail(*_: Any) -> Any:
-        raise torch.OutOfMemoryError
-
-    monkeypatch.setattr(ResidentBatch, "admit", fail)
-    with pytest.raises(torch.OutOfMemoryError):
-        batch.admit([plain._replace(attention=True), plain])
-    assert len(batch) == 0
 
 
 @pytest.mark.gpu
