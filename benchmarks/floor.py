@@ -49,6 +49,7 @@ def products_ms(bundle: Bundle, rows: int, sentences: int, positions: int) -> fl
         module
         for name, module in network.named_modules()
         if name.rpartition(".")[2].startswith("int8")
+        and module.packed is not None
         and (name.startswith(("decoder.layers", "decoder.output")) or name == "int8_output")
     ]
     inputs = [torch.rand(rows, module.packed.unpack()[0].size(1)) for module in modules]

@@ -30,7 +30,10 @@ def all_codes(served: Iterable[str]) -> list[str]:
 def with_codes_of(codes: Collection[str], body: Directed) -> Directed:
     """Return a request whose languages are called as these codes call them; InvalidRequest names one that is not."""
     source = body.source if body.source == AUTO else code_for(body.source, codes)
-    return body.model_copy(update={"source": source, "target": code_for(body.target, codes)})
+    target = code_for(body.target, codes)
+    if (source, target) == (body.source, body.target):
+        return body
+    return body.model_copy(update={"source": source, "target": target})
 
 
 def code_for(written: str, codes: Collection[str]) -> str:

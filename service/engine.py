@@ -174,8 +174,8 @@ class Engine:
         if not self._has_room(visit.client, pieces):
             for room in self._rooms.values():
                 room.forget_cancelled()
-        if not self._has_room(visit.client, pieces):
-            raise Overloaded(f"Too busy: {self._queued_sentences()} sentences are waiting")
+            if not self._has_room(visit.client, pieces):
+                raise Overloaded(f"Too busy: {self._queued_sentences()} sentences are waiting")
         if not self._queued_sentences() or math.isinf(visit.patience_seconds):
             return  # if it takes too long by itself, no other time is better
         in_foreground = math.ceil(sentences * min(1.0, self._policy.foreground_pieces / max(pieces, 1)))

@@ -131,9 +131,10 @@ class Run:
                 looping.append(place)
             elif masked.stand_in_of and not masked.is_whole(self.bundle.tokenizer.decode(best.pieces)):
                 lost.append(place)
-        without_repetition = self.config.model_copy(update=WITHOUT_REPETITION)
-        ways = [(lost, self.config), (looping, without_repetition)]
-        return [self._portion(places, config, list(map(self._with_masks, places))) for places, config in ways if places]
+        ways = [(lost, self.config)] if lost else []
+        if looping:
+            ways.append((looping, self.config.model_copy(update=WITHOUT_REPETITION)))
+        return [self._portion(places, config, list(map(self._with_masks, places))) for places, config in ways]
 
     def _with_masks(self, place: int) -> Terms | None:
         """Return what the output of a sentence has to hold, and all of its masks."""

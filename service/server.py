@@ -14,7 +14,7 @@ from service.app import create_app
 from service.logs import log_to_stderr
 from service.middleware import UNKNOWN_ROUTE
 from service.protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, Bounds
-from service.settings import Settings, SettingsError
+from service.settings import Settings, SettingsError, unknown_variables
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +106,8 @@ def serve(settings: Settings) -> None:
     # A step asks for Python's lock some times; beside a thread that cuts a document it would wait 5 ms each time.
     sys.setswitchinterval(SWITCH_SECONDS)
     log_to_stderr(settings)
+    for name in unknown_variables():
+        logger.warning("%s is none of the settings, and is ignored", name)
     listening = listen(settings.host, settings.port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     with listening:  # closed also where a setting turns out to be wrong

@@ -130,6 +130,13 @@ def load_settings(**given: object) -> Settings:
     return settings
 
 
+def unknown_variables() -> list[str]:
+    """Return the variables of the environment that are called like settings and are none, as one that is misspelt."""
+    prefix = Settings.model_config["env_prefix"]
+    known = {f"{prefix}{name}".lower() for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.upper().startswith(prefix) and name.lower() not in known)
+
+
 class Threads(NamedTuple):
     """How the cores are shared out."""
 

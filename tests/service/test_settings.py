@@ -17,6 +17,7 @@ from service.settings import (
     load_settings,
     read_keys,
     share_cores,
+    unknown_variables,
 )
 
 
@@ -190,3 +191,9 @@ def test_keys_that_cannot_be_read_are_refused_at_once(monkeypatch: pytest.Monkey
 
 def test_without_a_file_of_keys_no_signature_is_asked_for() -> None:
     assert read_keys(load_settings()) is None
+
+
+def test_a_variable_that_is_called_like_a_setting_and_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DRAGOMAN_CHAR_LIMITS", "dragoman_port", "DRAGOMAN_MODELS", "OTHER_DRAGOMAN_X"):
+        monkeypatch.setenv(name, "1")
+    assert unknown_variables() == ["DRAGOMAN_CHAR_LIMITS"]

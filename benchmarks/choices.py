@@ -1,0 +1,123 @@
+"""What each choice of a recipe is worth on dev: a training as the recipe has it, and one for each change of it alone.
+
+    .venv/bin/python benchmarks/choices.py RECIPE.toml --data DATA --run RUN training.r_drop=3 network.cell=gru ...
+
+A change is KEY=VALUE, with VALUE as in TOML, or several joined by a comma; --with is for what all trainings share, as
+fewer steps. They have the same seed, tokenizer and text, and one follows another; what was trained before in RUN is not
+trained again, and one that was broken off goes on. How fast each trained tells of a quiet machine only.
+"""
+
+import csv
+import statistics
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from model.recipe import Recipe, load_recipe
+from model.tokenizer import Tokenizer
+from model.training import Prepared, open_training, train_tokenizer
+from model.training_log import Progress
+from model.tuning import with_values
+
+AS_IT_IS = ""
+"""The change that is none."""
+
+console = Console(width=150)
+
+
+class Result(NamedTuple):
+    """How a training ended."""
+
+    loss: float
+    """Of the last steps, nats a target piece."""
+    scores: dict[int, float]
+    """Step of each validation → mean score on dev."""
+    pieces_per_second: float
+    """Target pieces, median of the log's rows."""
+
+
+def parse(change: str) -> dict[str, Any]:
+    """Return key → value of ``KEY=VALUE,KEY=VALUE``."""
+    values = {}
+    for part in change.split(",") if change else ():
+        key, _, value = part.partition("=")
+        values[key] = tomllib.loads(f"value = {value}")["value"]
+    return values
+
+
+def read_log(run: Path) -> Result:
+    """Read how a training went from its log.csv."""
+    with (run / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    updates = [row for row in rows if row["loss"]]
+    scores: dict[int, list[float]] = {}
+    for row in rows:
+        if row["score"]:
+            scores.setdefault(int(row["step"]), []).append(float(row["score"]))
+    return Result(
+        loss=float(updates[-1]["loss"]),
+        scores={step: statistics.fmean(of_tasks) for step, of_tasks in scores.items()},
+        pieces_per_second=statistics.median(float(row["pieces_per_second"]) for row in updates),
+    )
+
+
+def train(recipe: Recipe, *, data: Path, run: Path, prepared: Prepared) -> Result:
+    """Train to the end, unless that was done before."""
+
+    def report(progress: Progress) -> None:
+        if progress.scores:
+            console.print(f"{run.name}: step {progress.step}, loss {progress.loss:.3f}, {progress.scores}")
+
+    resume = (run / "last.pt").exists()
+    trainer = open_training(recipe, data=data, run=run, resume=resume, device=torch.device("cpu"), prepared=prepared)
+    trainer.train(report)
+    return read_log(run)
+
+
+def print_results(results: dict[str, Result]) -> None:
+    """Print a row for each training, with its gain over that of the recipe as it is, the first."""
+    table = Table("change", "loss", "on dev, by steps", "best", "beside the recipe", "target pieces/s")
+    own = max(next(iter(results.values())).scores.values())
+    for change, result in results.items():
+        best = max(result.scores.values())
+        curve = ", ".join(f"{score:.1f} ({step:,})" for step, score in result.scores.items())
+        table.add_row(
+            change or "as it is",
+            f"{result.loss:.2f}",
+            curve,
+            f"{best:.2f}",
+            f"{best - own:+.2f}",
+            f"{result.pieces_per_second:,.0f}",
+        )
+    console.print(table)
+
+
+def main(
+    recipe: Path,
+    changes: list[str],
+    data: Annotated[Path, typer.Option()],
+    run: Annotated[Path, typer.Option()],
+    shared: Annotated[str, typer.Option("--with")] = "",
+) -> None:
+    """Train all, and print the table."""
+    base = with_values(load_recipe(recipe), parse(shared))
+    recipes = {change: with_values(base, parse(change)) for change in (AS_IT_IS, *changes)}
+    run.mkdir(parents=True, exist_ok=True)
+    tokenizer = run / "tokenizer.model"
+    if not tokenizer.exists():
+        tokenizer.write_bytes(train_tokenizer(base, data).model)
+    prepared = Prepared(Tokenizer(tokenizer.read_bytes()), run / "cache")
+    results = {
+        change: train(changed, data=data, run=run / (change.replace(",", "+") or "as-it-is"), prepared=prepared)
+        for change, changed in recipes.items()
+    }
+    print_results(results)
+
+
+if __name__ == "__main__":
+    typer.run(main)
