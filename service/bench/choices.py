@@ -41,7 +41,7 @@ class Bench(NamedTuple):
 
     def traffic(self, documents_one_in: int = 0, document_texts: int = 50) -> Traffic:
         """Return the texts as requests."""
-        return Traffic(self.texts, self.task.source, self.task.target or "", documents_one_in, document_texts)
+        return Traffic(self.texts, self.task.source, self.task.target, documents_one_in, document_texts)
 
     def keep_dtype(self, dtype: DType) -> None:
         """Serve what is still to come in the type that was chosen at the first load, which reports then name."""
@@ -52,7 +52,8 @@ class Bench(NamedTuple):
 def open_bench(choices: Choices, url: str | None = None) -> Bench:
     """Return what is measured with; what cannot be is refused before anything is loaded, in a sentence."""
     allow_many_connections()
-    task = parse_task(f"translate:{choices.source.lower()}:{choices.target.lower()}")
+    source, target = choices.source.lower(), choices.target.lower()
+    task = parse_task(f"summarize:{source}" if source == target else f"translate:{source}:{target}")
     if choices.json_file and not choices.json_file.parent.is_dir():
         raise BenchError(f"{choices.json_file}: there is no such folder")
     if url:

@@ -36,7 +36,7 @@ app = typer.Typer(help="Measure: throughput, latency, load borne within a bound,
 
 Files = Annotated[list[Path], typer.Argument(help="TSV (first column; .xz, .gz) or lines of text", show_default=False)]
 From = Annotated[str, typer.Option("--from", help="Language of the texts")]
-To = Annotated[str, typer.Option("--to", help="Language to translate into")]
+To = Annotated[str, typer.Option("--to", help="Language to translate into; that of the texts: to summarize them")]
 # Spelt out with spaces, as --help cuts off a default that it cannot break.
 ALL_POLICIES = f"Values of DRAGOMAN_POLICY to compare, as a,b; by default {POLICIES.replace(',', ', ')}"
 Policies = Annotated[str, typer.Option(help=ALL_POLICIES, show_default=False)]

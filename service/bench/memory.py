@@ -53,7 +53,7 @@ def measure_memory(target: Target, soak: Soak, report: Callable[[Sample], None])
         count = min(soak.every, soak.requests - sent)
         bodies = [request.body for request in soak.traffic.spans(count, soak.seed + sent)]
         with ThreadPoolExecutor(1) as aside:
-            load = aside.submit(run_apart, ClosedJob(f"{target.url}/translate", bodies, soak.connections, None))
+            load = aside.submit(run_apart, ClosedJob(target.url + soak.traffic.path, bodies, soak.connections, None))
             held = _most_resident_bytes(target, load)
         statuses.update(outcome.status for outcome in load.result().outcomes)
         if not held:

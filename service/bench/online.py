@@ -87,7 +87,7 @@ def measure_load(target: Target, workload: Workload, rate: float) -> Trial:
     if all(request.is_document for request in requests):
         raise BenchError(f"{rate:g} requests/s for {workload.seconds:g} s are too few: measure for longer")
     wait_for_rest(target, workload.traffic)
-    job = OpenJob(_route(target), [request.body for request in requests], arrivals, PATIENCE_SECONDS)
+    job = OpenJob(target.url + workload.traffic.path, [request.body for request in requests], arrivals, PATIENCE_SECONDS)
     result = run_apart(job)
     return summarize(rate, requests, result.outcomes, result.cpu_seconds)
 
@@ -134,7 +134,7 @@ def warm_up(target: Target, workload: Workload) -> None:
 
 def _closed_loop(target: Target, workload: Workload, seconds: float) -> ClosedJob:
     bodies = [request.body for request in workload.traffic.requests(CLOSED_BODIES, workload.seed)]
-    return ClosedJob(_route(target), bodies, CONNECTIONS, seconds)
+    return ClosedJob(target.url + workload.traffic.path, bodies, CONNECTIONS, seconds)
 
 
 def find_capacity(target: Target, workload: Workload, bound_ms: float, report: Callable[[Trial], object]) -> Capacity:
@@ -165,15 +165,12 @@ def wait_for_rest(target: Target, traffic: Traffic) -> None:
     BenchError when it is refused, or not answered for minutes.
     """
     (request,) = replace(traffic, documents_one_in=0).requests(1, seed=0)
+    url = target.url + traffic.path
     deadline = time.monotonic() + REST_SECONDS
-    status, answer = post(_route(target), request.body, timeout=REST_SECONDS)
+    status, answer = post(url, request.body, timeout=REST_SECONDS)
     while status == BUSY and time.monotonic() < deadline:
         time.sleep(1)
-        status, answer = post(_route(target), request.body, timeout=REST_SECONDS)
+        status, answer = post(url, request.body, timeout=REST_SECONDS)
     if status != int(OK):
         said = f"{status}: {answer[:200].strip()}" if status else "nothing"
-        raise BenchError(f"{_route(target)} answers {said}")
-
-
-def _route(target: Target) -> str:
-    return f"{target.url}/translate"
+        raise BenchError(f"{url} answers {said}")

@@ -10,7 +10,7 @@ MAX_SPAN = 4
 
 
 class Request(NamedTuple):
-    """The JSON body of one POST /translate."""
+    """The JSON body of one POST /translate or /summarize."""
 
     body: str
     is_document: bool
@@ -18,9 +18,9 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Traffic:
-    """Texts of a language pair, each a short request; one request in ``documents_one_in`` is a document of many.
+    """Texts to translate, each a short request; one request in ``documents_one_in`` is a document of many.
 
-    0 is none. A document's texts stand on lines of their own, so that none is joined with the next.
+    Where ``source`` is ``target`` too they are to be summarized. 0 is no documents. A document's texts stand on lines of their own, so that none is joined with the next.
     """
 
     texts: Sequence[str]
@@ -30,6 +30,11 @@ class Traffic:
     document_texts: int = 50
     timeout_ms: int | None = None
     """What each request asks to be answered within; by default nothing."""
+
+    @property
+    def path(self) -> str:
+        """Where requests are sent."""
+        return "/summarize" if self.source == self.target else "/translate"
 
     @property
     def kind(self) -> dict[str, int]:
@@ -62,9 +67,12 @@ class Traffic:
         return [self._request([" ".join(self.texts[s : s + random.randint(1, MAX_SPAN)])], False) for s in starts]
 
     def _request(self, texts: Sequence[str], is_document: bool) -> Request:
-        body = {"q": "\n".join(texts), "source": self.source, "target": self.target, "format": "text"}
-        timeout = {} if self.timeout_ms is None else {"timeout_ms": self.timeout_ms}
-        return Request(json.dumps(body | timeout), is_document)
+        body: dict[str, str | int] = {"q": "\n".join(texts), "source": self.source, "format": "text"}
+        if self.target != self.source:
+            body["target"] = self.target
+        if self.timeout_ms is not None:
+            body["timeout_ms"] = self.timeout_ms
+        return Request(json.dumps(body), is_document)
 
 
 def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:

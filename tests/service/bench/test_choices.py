@@ -29,6 +29,11 @@ def test_a_task_that_no_manifest_names_is_refused_before_anything_is_loaded(
         open_bench(choices_of(tiny_bundle.parent)._replace(target="fr"))
 
 
+def test_texts_to_be_put_into_their_own_language_are_to_be_summarized(tiny_bundle: Path) -> None:
+    with pytest.raises(BenchError, match="no bundle does summarize:de"):
+        open_bench(choices_of(tiny_bundle.parent)._replace(target="de"))
+
+
 def test_a_manifest_that_is_broken_promises_nothing(tiny_bundle: Path) -> None:
     (tiny_bundle / MANIFEST).write_text("{")
     with pytest.raises(BenchError, match="no bundle does translate:de:en"):

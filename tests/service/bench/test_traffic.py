@@ -53,6 +53,13 @@ def test_a_request_is_one_of_the_texts_unless_documents_are_wanted() -> None:
     assert 90 < len({texts[0] for texts in sent} & set(TEXTS)) <= 100
 
 
+def test_texts_of_one_language_alone_are_to_be_summarized() -> None:
+    translating, summarizing = Traffic(TEXTS, "de", "en"), Traffic(TEXTS, "en", "en")
+    assert (translating.path, summarizing.path) == ("/translate", "/summarize")
+    (request,) = summarizing.requests(1, seed=1)
+    assert json.loads(request.body).keys() == {"q", "source", "format"}
+
+
 def test_of_as_many_as_there_is_a_document_in_exactly_one_is_a_document() -> None:
     requests = Traffic(TEXTS, "de", "en", documents_one_in=20, document_texts=50).requests(400, seed=1)
     for start in range(0, 400, 20):
