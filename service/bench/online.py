@@ -87,7 +87,8 @@ def measure_load(target: Target, workload: Workload, rate: float) -> Trial:
     if all(request.is_document for request in requests):
         raise BenchError(f"{rate:g} requests/s for {workload.seconds:g} s are too few: measure for longer")
     wait_for_rest(target, workload.traffic)
-    job = OpenJob(target.url + workload.traffic.path, [request.body for request in requests], arrivals, PATIENCE_SECONDS)
+    bodies = [request.body for request in requests]
+    job = OpenJob(target.url + workload.traffic.path, bodies, arrivals, PATIENCE_SECONDS)
     result = run_apart(job)
     return summarize(rate, requests, result.outcomes, result.cpu_seconds)
 
