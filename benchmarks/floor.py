@@ -21,6 +21,7 @@ from model.bundle import Bundle, load_bundle
 from model.config import Task
 from model.data import read_rows
 from model.search import Batch, Sentence
+from model.step import BLOCK
 
 SENTENCES = (1, 8, 32)
 TARGET_PIECES = 25
@@ -65,6 +66,17 @@ def products_ms(bundle: Bundle, rows: int, sentences: int, positions: int) -> fl
         torch.bmm(weights, keys)
 
     return median_ms(products, ROUNDS)
+
+
+def passes_ms(rows: int, pieces: int) -> tuple[float, float, float]:
+    """Return the times of log-softmax, of the best of each block, and of nothing but a copy, over logits of a step."""
+    logits, other = torch.randn(rows, pieces), torch.empty(rows, pieces)
+    blocks = logits[:, : pieces // BLOCK * BLOCK].view(rows, -1, BLOCK)
+    return (
+        median_ms(lambda: torch.log_softmax(logits, dim=-1, out=logits), ROUNDS),
+        median_ms(lambda: blocks.amax(dim=-1), ROUNDS),
+        median_ms(lambda: other.copy_(logits), ROUNDS),
+    )
 
 
 def steps_ms(bundle: Bundle, sources: list[list[int]]) -> float:
@@ -113,6 +125,9 @@ def main() -> None:
             f"{1000 * count / step:,.0f}",
         )
     console.print(table)
+    rows = max(SENTENCES) * bundle.manifest.decoding.beam_size
+    softmax, best, copy = passes_ms(rows, bundle.manifest.pieces)
+    console.print(f"logits of {rows} rows: log-softmax {softmax:.2f} ms, best of blocks {best:.2f}, a copy {copy:.2f}")
     for count in SENTENCES:
         print_profile(bundle, sources[:count])
 
