@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/choices.py RECIPE.toml --data DATA --run RUN training.r_drop=3 network.cell=gru ...
 
-A change is KEY=VALUE, with VALUE as in TOML, or several joined by a comma; --with is for what all trainings share, as
+A change is KEY=VALUE, or several joined by a comma; --with is for what all trainings share, as
 fewer steps. They have the same seed, tokenizer and text, and one follows another; what was trained before in RUN is not
 trained again, and one that was broken off goes on. How fast each trained tells of a quiet machine only.
 """
@@ -15,19 +15,17 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from model.recipe import Recipe, load_recipe
+from model.recipe import Recipe, RecipeError, load_recipe
 from model.tokenizer import Tokenizer
 from model.training import Prepared, open_training, train_tokenizer
 from model.training_log import Progress
 from model.tuning import with_values
+from service.console import console, one_sentence_errors
 
 AS_IT_IS = ""
 """The change that is none."""
-
-console = Console(width=150)
 
 
 class Result(NamedTuple):
@@ -42,11 +40,16 @@ class Result(NamedTuple):
 
 
 def parse(change: str) -> dict[str, Any]:
-    """Return key → value of ``KEY=VALUE,KEY=VALUE``."""
-    values = {}
+    """Return key → value of ``KEY=VALUE,KEY=VALUE``; a value that is none of TOML is a text."""
+    values: dict[str, Any] = {}
     for part in change.split(",") if change else ():
-        key, _, value = part.partition("=")
-        values[key] = tomllib.loads(f"value = {value}")["value"]
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise RecipeError(f"{part} is no change; one looks like network.dropout=0.2")
+        try:
+            values[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key] = value
     return values
 
 
@@ -98,13 +101,19 @@ def print_results(results: dict[str, Result]) -> None:
 
 
 def main(
-    recipe: Path,
-    changes: list[str],
-    data: Annotated[Path, typer.Option()],
-    run: Annotated[Path, typer.Option()],
-    shared: Annotated[str, typer.Option("--with")] = "",
+    recipe: Annotated[Path, typer.Argument(help="TOML file")],
+    changes: Annotated[list[str], typer.Argument(help="KEY=VALUE, or several joined by a comma")],
+    data: Annotated[Path, typer.Option(help="Folder that the recipe's files stand in")],
+    run: Annotated[Path, typer.Option(help="Folder for the trainings")],
+    shared: Annotated[str, typer.Option("--with", help="Changes that all trainings share, as training.steps=500")] = "",
 ) -> None:
-    """Train all, and print the table."""
+    """Train by a recipe, and once more with each change of it alone, and print how they score on dev."""
+    with one_sentence_errors():
+        print_results(train_all(recipe, changes, data=data, run=run, shared=shared))
+
+
+def train_all(recipe: Path, changes: list[str], *, data: Path, run: Path, shared: str) -> dict[str, Result]:
+    """Return change → how its training ended, that of the recipe as it is first."""
     base = with_values(load_recipe(recipe), parse(shared))
     recipes = {change: with_values(base, parse(change)) for change in (AS_IT_IS, *changes)}
     run.mkdir(parents=True, exist_ok=True)
@@ -112,11 +121,10 @@ def main(
     if not tokenizer.exists():
         tokenizer.write_bytes(train_tokenizer(base, data).model)
     prepared = Prepared(Tokenizer(tokenizer.read_bytes()), run / "cache")
-    results = {
+    return {
         change: train(changed, data=data, run=run / (change.replace(",", "+") or "as-it-is"), prepared=prepared)
         for change, changed in recipes.items()
     }
-    print_results(results)
 
 
 if __name__ == "__main__":

@@ -219,5 +219,7 @@ class CardConfig(Config):
 def describe_validation_error(error: ValidationError) -> str:
     """Return one line that names each key at fault, and what is wrong with it."""
     return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        f"{'.'.join(map(str, e['loc'])) or 'recipe'}: "
+        + ("is unknown" if e["type"] == "extra_forbidden" else e["msg"].removeprefix("Value error, "))
+        for e in error.errors()
     )

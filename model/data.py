@@ -80,7 +80,10 @@ def read_rows(files: str | tuple[str, str], folder: Path, *, at_least: int = 2) 
                     if source is None or target is None:
                         raise DataError(f"{name}: one ends at line {number - 1}, the other goes on")
                     yield [source.rstrip("\r\n"), target.rstrip("\r\n")]
-    except (UnicodeDecodeError, EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise DataError(f"{name}: is not UTF-8, as it holds a byte 0x{byte:02x}: convert it, as by iconv") from error
+    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{name}: {error}") from error
 
 

@@ -7,6 +7,7 @@ What is kept in a run's folder: ``last.pt`` to go on from, ``best.pt`` to export
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import torch
 
 from model.batches import Place, Share, open_shares
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
-from model.data import corpus_pairs
+from model.data import DataError, corpus_pairs
 from model.network import Seq2Seq
 from model.optimization import Optimization, Update
 from model.parallel import open_fabric
@@ -32,15 +33,22 @@ Report = Callable[[Progress], None]
 
 
 def train_tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
-    """Learn the pieces from both sides of all training pairs, each corpus as often as it is repeated."""
+    """Learn the pieces from both sides of all training pairs, each corpus as often as it is repeated.
+
+    DataError when no file holds any text.
+    """
     texts = (
         text
         for corpus in recipe.corpus
         for _ in range(corpus.repeat)
         for pair in corpus_pairs(corpus.model_copy(update={"tasks": corpus.tasks[:1]}), corpus.train, folder)
         for text in (pair.source, pair.target)
+        if text.strip()
     )
-    return Tokenizer.train(texts, recipe.tasks, recipe.tokenizer)
+    first = next(texts, None)
+    if first is None:
+        raise DataError(f"{', '.join(corpus.name for corpus in recipe.corpus)}: no text to train on")
+    return Tokenizer.train(chain([first], texts), recipe.tasks, recipe.tokenizer)
 
 
 class Prepared(NamedTuple):

@@ -131,7 +131,8 @@ def _serving(folder: Path, entries: Sequence[Entry]) -> dict[Task, Bundle]:
     for entry in entries:
         for task in entry.bundle.manifest.tasks if entry.bundle else []:
             if task in serving:
-                logger.warning("%s: %s is already served by %s", entry.folder, task, serving[task].manifest.name)
+                first = next(one.folder for one in entries if one.bundle is serving[task])
+                logger.warning("%s: %s is already served by %s", entry.folder, task, first)
             else:
                 assert entry.bundle
                 serving[task] = entry.bundle

@@ -67,7 +67,7 @@ def train(
         trainer = open_training(
             followed, data=data, run=folder, resume=resume, device=choose_device(settings), start=start
         )
-        speaker.print(f"{len(trainer.training_set)} pairs; dropped: {trainer.training_set.dropped}")
+        speaker.print(f"{len(trainer.training_set)} pairs; dropped: {_counts(trainer.training_set.dropped)}")
         if trainer.is_finished:
             speaker.print(f"nothing is left to do: the training ended at step {trainer.step}")
         if trainer.taken:
@@ -80,7 +80,9 @@ def train(
                 text = f"loss {step.loss:.3f}  {step.pieces_per_second:,.0f} pieces/s"
                 text += f"  {step.skipped} steps skipped, not finite" if step.skipped else ""
                 progress.update(bar, completed=step.step, description=text)
-                if not on_terminal:
+                if step.scores:
+                    text += f"  on dev: {_scores(step.scores)}"
+                if step.scores or not on_terminal:
                     speaker.print(f"step {step.step}/{step.steps}  {text}")
 
             with on_stop(trainer.stop):
@@ -88,21 +90,28 @@ def train(
         if not trainer.is_finished:
             speaker.print(f"stopped at step {trainer.step}, saved in {folder / 'last.pt'}: go on with --resume")
             raise typer.Exit(STOPPED)
-        scores = ", ".join(f"{task} {score:.2f}" for task, score in trainer.scores.items()) or "none"
         best = folder / "best.pt"  # not there where the recipe was cut to fewer steps before the first validation
         named = f"; best checkpoint: {best}" if best.exists() else ""
-        speaker.print(f"scores on dev at step {trainer.step}: {scores}{named}")
+        speaker.print(f"scores on dev at step {trainer.step}: {_scores(trainer.scores) or 'none'}{named}")
+
+
+def _scores(scores: dict[str, float]) -> str:
+    return ", ".join(f"{task} {score:.2f}" for task, score in scores.items())
+
+
+def _counts(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()) or "none"
 
 
 @app.command()
 def tune(
-    recipe: Annotated[Path, typer.Argument(help="TOML file with a table [tune]")],
+    recipe: Annotated[Path, typer.Argument(help="TOML file with a table named tune")],
     data: Annotated[Path, typer.Option(help="Folder that the recipe's files stand in")],
     trials: Annotated[int, typer.Option(min=1, help="How many, with those before --resume")],
     run: Annotated[Path | None, typer.Option(help="Folder for the trials; by default runs/NAME-tune")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the search in RUN stopped")] = False,
 ) -> None:
-    """Search for what scores best on dev among the values in a recipe's [tune]: RUN/best.toml to train by, trials.png.
+    """Search for what scores best on dev, among values that a recipe names: RUN/best.toml to train by, trials.png.
 
     SIGTERM and Ctrl-C save the trial under way and end with status 143.
     """
@@ -122,8 +131,8 @@ def tune(
 
         def report(number: int, step: Step) -> None:
             if step.scores:
-                scores = "  ".join(f"{task} {score:.2f}" for task, score in step.scores.items())
-                console.print(f"trial {number}  step {step.step}/{step.steps}  loss {step.loss:.3f}  {scores}")
+                where = f"trial {number}  step {step.step}/{step.steps}"
+                console.print(f"{where}  loss {step.loss:.3f}  on dev: {_scores(step.scores)}")
 
         with on_stop(tuning.stop):
             tuning.search(trials, report)
@@ -230,8 +239,7 @@ def distil(
         if stop.is_set():
             console.print(f"stopped; {out} is kept: the same command goes on where it ends")
             raise typer.Exit(STOPPED)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "none"
-    console.print(f"{out} is whole; sources left out: {reasons}")
+    console.print(f"{out} is whole; sources left out: {_counts(left_out)}")
 
 
 @app.command()

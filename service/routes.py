@@ -78,6 +78,9 @@ async def models(state: State) -> list[ServedBundle]:
             name=entry.bundle.manifest.name,
             version=entry.bundle.manifest.version,
             tasks=[str(task) for task in entry.bundle.manifest.tasks],
+            serving=[
+                str(task) for task in entry.bundle.manifest.tasks if state.catalogue.serving.get(task) is entry.bundle
+            ],
             parameters=entry.bundle.manifest.parameters,
             dtype=entry.bundle.dtype,
             max_source_pieces=entry.bundle.manifest.max_source_pieces,

@@ -225,3 +225,12 @@ def test_another_error_of_a_step_stays_what_it_is(
     monkeypatch.setattr(Optimization, "update", fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         run_training(tiny_recipe, tiny_corpora, tmp_path)
+
+
+def test_files_without_any_text_are_refused_with_the_name_of_their_corpus(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    for corpus in tiny_recipe.corpus:
+        for file in corpus.train:
+            (tmp_path / str(file)).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / str(file)).write_text("\n\n")
+    with pytest.raises(DataError, match=f"{tiny_recipe.corpus[0].name}.*: no text to train on"):
+        train_tokenizer(tiny_recipe, tmp_path)

@@ -42,7 +42,7 @@ def quietly(_number: int, _progress: Progress) -> None:
     ("spans", "message"),
     [
         ({}, "no table"),
-        ({"training.learningrate": {"low": 0.1, "high": 0.2}}, "training.learningrate: Extra inputs"),
+        ({"training.learningrate": {"low": 0.1, "high": 0.2}}, "training.learningrate: is unknown"),
         ({"learning_rate": {"low": 0.1, "high": 0.2}}, "tune.learning_rate: begins with none of the tables"),
         ({"corpus.repeat": {"choices": [1, 2]}}, "tune.corpus.repeat: begins with none of the tables"),
         ({"network.dropout": {"low": 0.0, "high": 1.5}}, "network.dropout = 1.5: network.dropout: Input should be"),

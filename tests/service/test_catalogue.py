@@ -139,7 +139,7 @@ def test_of_two_bundles_for_a_task_the_first_by_name_serves_it(models: Path, cap
     assert found.entries[1].bundle
     assert found.serving.keys() == {TRANSLATE, SUMMARIZE}
     assert {id(bundle) for bundle in found.serving.values()} == {id(found.entries[0].bundle)}
-    assert "good: translate:de:en is already served" in caplog.text
+    assert "good: translate:de:en is already served by broken" in caplog.text
 
 
 def test_a_task_is_served_by_whichever_bundle_has_it(models: Path) -> None:

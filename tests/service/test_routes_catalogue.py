@@ -59,6 +59,7 @@ def test_bundles_are_listed_with_what_they_reach_or_why_they_are_not_served(mixe
         "name": "reversal",
         "version": "1.0",
         "tasks": ["translate:de:en", "summarize:en"],
+        "serving": ["translate:de:en", "summarize:en"],
         "dtype": "float32",
         "max_source_pieces": 24,
         "scores": [
@@ -66,6 +67,14 @@ def test_bundles_are_listed_with_what_they_reach_or_why_they_are_not_served(mixe
         ],
     }
     assert (health.status_code, health.json()) == (200, {"status": "ok", "failed": [error]})
+
+
+def test_of_two_bundles_for_a_task_the_list_says_which_serves_it(reversal_models: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(reversal_models / "reversal", tmp_path / name)
+    with running(local_settings(tmp_path, dtype="float32")) as live:
+        serving = {bundle["folder"]: bundle["serving"] for bundle in live.client.get("/models").json()}
+    assert serving == {"a": ["translate:de:en", "summarize:en"], "b": []}
 
 
 def test_the_documentation_shows_what_to_send(live: Live) -> None:
