@@ -15,10 +15,13 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
+from rich.console import Console
 from rich.table import Table
 
+from model.atomic import write_atomically
 from model.recipe import Recipe, RecipeError, load_recipe
 from model.tokenizer import Tokenizer
+from model.toml import to_toml
 from model.training import Prepared, open_training, train_tokenizer
 from model.training_log import Progress
 from model.tuning import with_values
@@ -50,6 +53,8 @@ def parse(change: str) -> dict[str, Any]:
             values[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
             values[key] = value
+        if key.startswith("tokenizer."):
+            raise RecipeError(f"{key}: all trainings share a tokenizer")
     return values
 
 
@@ -74,7 +79,8 @@ def train(recipe: Recipe, *, data: Path, run: Path, prepared: Prepared) -> Resul
 
     def report(progress: Progress) -> None:
         if progress.scores:
-            console.print(f"{run.name}: step {progress.step}, loss {progress.loss:.3f}, {progress.scores}")
+            scores = ", ".join(f"{task} {score:.2f}" for task, score in progress.scores.items())
+            console.print(f"{run.name}: step {progress.step}, loss {progress.loss:.3f}, on dev: {scores}")
 
     resume = (run / "last.pt").exists()
     trainer = open_training(recipe, data=data, run=run, resume=resume, device=torch.device("cpu"), prepared=prepared)
@@ -84,8 +90,10 @@ def train(recipe: Recipe, *, data: Path, run: Path, prepared: Prepared) -> Resul
 
 def print_results(results: dict[str, Result]) -> None:
     """Print a row for each training, with its gain over that of the recipe as it is, the first."""
+    if AS_IT_IS not in results:
+        return
     table = Table("change", "loss", "on dev, by steps", "best", "beside the recipe", "target pieces/s")
-    own = max(next(iter(results.values())).scores.values())
+    own = max(results[AS_IT_IS].scores.values())
     for change, result in results.items():
         best = max(result.scores.values())
         curve = ", ".join(f"{score:.1f} ({step:,})" for step, score in result.scores.items())
@@ -97,7 +105,7 @@ def print_results(results: dict[str, Result]) -> None:
             f"{best - own:+.2f}",
             f"{result.pieces_per_second:,.0f}",
         )
-    console.print(table)
+    Console(width=150).print(table)
 
 
 def main(
@@ -116,15 +124,30 @@ def train_all(recipe: Path, changes: list[str], *, data: Path, run: Path, shared
     """Return change → how its training ended, that of the recipe as it is first."""
     base = with_values(load_recipe(recipe), parse(shared))
     recipes = {change: with_values(base, parse(change)) for change in (AS_IT_IS, *changes)}
-    run.mkdir(parents=True, exist_ok=True)
+    if not any(corpus.dev for corpus in base.corpus):
+        raise RecipeError(f"{base.name}: no corpus has a dev file to compare by")
+    _begin(base, run)
     tokenizer = run / "tokenizer.model"
     if not tokenizer.exists():
-        tokenizer.write_bytes(train_tokenizer(base, data).model)
+        write_atomically(tokenizer, train_tokenizer(base, data).model)
     prepared = Prepared(Tokenizer(tokenizer.read_bytes()), run / "cache")
-    return {
-        change: train(changed, data=data, run=run / (change.replace(",", "+") or "as-it-is"), prepared=prepared)
-        for change, changed in recipes.items()
-    }
+    results = {}
+    for change, changed in recipes.items():
+        folder = run / (change.replace(",", "+") or "as-it-is")
+        try:
+            results[change] = train(changed, data=data, run=folder, prepared=prepared)
+        except RecipeError as error:  # as of a rate that is too high: the others can still be compared
+            console.print(f"{folder.name}: {error}", style="yellow", markup=False)
+    return results
+
+
+def _begin(base: Recipe, run: Path) -> None:
+    """Keep in the folder what all trainings share, and refuse a folder that others were trained in."""
+    kept, content = run / "recipe.toml", to_toml(base)
+    if kept.exists() and kept.read_text() != content:
+        raise RecipeError(f"{run}: holds trainings by another recipe, or with other changes that all share")
+    run.mkdir(parents=True, exist_ok=True)
+    write_atomically(kept, content.encode())
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ def read_rows(files: str | tuple[str, str], folder: Path, *, at_least: int = 2) 
     DataError on a line of fewer columns than ``at_least`` (1 or 2), files of unequal length, and text not in UTF-8.
     """
     name = files if isinstance(files, str) else " and ".join(files)
+    number = 0
     try:
         if isinstance(files, str):
             with open_text(folder / files) as lines:
@@ -81,8 +82,8 @@ def read_rows(files: str | tuple[str, str], folder: Path, *, at_least: int = 2) 
                         raise DataError(f"{name}: one ends at line {number - 1}, the other goes on")
                     yield [source.rstrip("\r\n"), target.rstrip("\r\n")]
     except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise DataError(f"{name}: is not UTF-8, as it holds a byte 0x{byte:02x}: convert it, as by iconv") from error
+        where = f"{name}, after line {number}"  # well after: what reads a file reads ahead
+        raise DataError(f"{where}: a byte 0x{error.object[error.start]:02x} that is not UTF-8") from error
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{name}: {error}") from error
 

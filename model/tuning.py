@@ -40,13 +40,13 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     for key, value in values.items():
         table, _, name = key.partition(".")
         if table not in TABLES:
-            raise RecipeError(f"{recipe.name}: tune.{key}: begins with none of the tables {', '.join(TABLES)}")
+            raise RecipeError(f"{recipe.name}: {key}: begins with none of the tables {', '.join(TABLES)}")
         content.setdefault(table, {})[name] = value
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
         tried = ", ".join(f"{key} = {value}" for key, value in values.items())
-        raise RecipeError(f"{recipe.name}: tune: {tried}: {describe_validation_error(error)}") from error
+        raise RecipeError(f"{recipe.name}: with {tried}: {describe_validation_error(error)}") from error
 
 
 def check_spans(recipe: Recipe) -> None:

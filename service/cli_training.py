@@ -67,7 +67,7 @@ def train(
         trainer = open_training(
             followed, data=data, run=folder, resume=resume, device=choose_device(settings), start=start
         )
-        speaker.print(f"{len(trainer.training_set)} pairs; dropped: {_counts(trainer.training_set.dropped)}")
+        speaker.print(f"{len(trainer.training_set):,} pairs; dropped: {_counts(trainer.training_set.dropped)}")
         if trainer.is_finished:
             speaker.print(f"nothing is left to do: the training ended at step {trainer.step}")
         if trainer.taken:

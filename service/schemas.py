@@ -232,7 +232,7 @@ class ServedBundle(BaseModel):
     name: str | None = None
     version: str | None = None
     tasks: list[str] = []
-    serving: list[str] | None = Field(None, description="Its tasks that requests come to it for; others have the rest")
+    serving: list[str] = Field([], description="Those of its tasks that it serves; another bundle serves the others")
     parameters: int | None = None
     dtype: str | None = Field(None, description="Type of number that the network is served in")
     max_source_pieces: int | None = None

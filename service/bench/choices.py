@@ -40,7 +40,9 @@ class Bench(NamedTuple):
     texts: list[str]
 
     def traffic(self, documents_one_in: int = 0, document_texts: int = 50) -> Traffic:
-        """Return the texts as requests."""
+        """Return the texts as requests; BenchError for documents of texts to summarize."""
+        if documents_one_in and self.task.kind == "summarize":
+            raise BenchError("summaries are of single texts: --documents-one-in 0")
         return Traffic(self.texts, self.task.source, self.task.target, documents_one_in, document_texts)
 
     def keep_dtype(self, dtype: DType) -> None:

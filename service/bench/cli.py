@@ -64,7 +64,7 @@ def offline(
     seed: Seed = 1,
     json_file: JsonFile = None,
 ) -> None:
-    """Translate all texts at hand, in this process: sentences and target pieces a second."""
+    """Translate or summarize all texts at hand, in this process: sentences and target pieces a second."""
     choices = Choices(files, source, target, models, policies, max_texts, seed, json_file)
     _measure_here("offline", choices, rounds, measure=measure_offline, figures=figures_of_bulk, note="texts at once")
 
@@ -81,7 +81,7 @@ def single(
     seed: Seed = 1,
     json_file: JsonFile = None,
 ) -> None:
-    """Translate one text at a time, in this process: percentiles of latency."""
+    """Translate or summarize one text at a time, in this process: percentiles of latency."""
     choices = Choices(files, source, target, models, policies, max_texts, seed, json_file)
     note = "texts one after another"
     _measure_here("single", choices, rounds, measure=measure_single, figures=figures_of_single, note=note)

@@ -21,7 +21,7 @@ class Traffic:
     """Texts to translate, each a short request; one request in ``documents_one_in`` is a document of many.
 
     0 is no documents. Texts whose ``target`` is their ``source`` are to be summarized. A document's texts stand on
-    lines of their own, so that none is joined with the next.
+    lines of their own, so that none is joined with the next where they are translated.
     """
 
     texts: Sequence[str]

@@ -43,8 +43,8 @@ def quietly(_number: int, _progress: Progress) -> None:
     [
         ({}, "no table"),
         ({"training.learningrate": {"low": 0.1, "high": 0.2}}, "training.learningrate: is unknown"),
-        ({"learning_rate": {"low": 0.1, "high": 0.2}}, "tune.learning_rate: begins with none of the tables"),
-        ({"corpus.repeat": {"choices": [1, 2]}}, "tune.corpus.repeat: begins with none of the tables"),
+        ({"learning_rate": {"low": 0.1, "high": 0.2}}, "learning_rate: begins with none of the tables"),
+        ({"corpus.repeat": {"choices": [1, 2]}}, "corpus.repeat: begins with none of the tables"),
         ({"network.dropout": {"low": 0.0, "high": 1.5}}, "network.dropout = 1.5: network.dropout: Input should be"),
         ({"network.hidden_size": {"choices": [8, 9]}}, "network.hidden_size = 9"),
         ({"network.hidden_size": {"low": 8, "high": 16}}, "network.hidden_size = 9"),
@@ -160,7 +160,7 @@ def test_values_that_go_ill_together_end_a_trial_and_not_the_search(
     ended = {tuple(trial.values.values()): (trial.is_finished, trial.ended) for trial in found.trials}
     assert ended.pop((12, 12)) == (
         False,
-        "reversal: tune: training.warmup_steps = 12, training.decay_steps = 12: "
+        "reversal: with training.warmup_steps = 12, training.decay_steps = 12: "
         "training: warmup_steps and decay_steps together exceed steps",
     )
     assert set(ended.values()) == {(True, "finished")}

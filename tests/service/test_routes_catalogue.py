@@ -50,7 +50,7 @@ def test_bundles_are_listed_with_what_they_reach_or_why_they_are_not_served(mixe
         health = live.client.get("/health/ready")
         assert live.metric("dragoman_bundles", state="ready") == live.metric("dragoman_bundles", state="failed") == 1
     error = "broken: network.ts is missing"
-    assert broken == {"folder": "broken", "status": "failed", "error": error, "tasks": [], "scores": []}
+    assert broken == {"folder": "broken", "status": "failed", "error": error, "tasks": [], "serving": [], "scores": []}
     assert good.pop("parameters") > 0
     assert (good["decoding"].keys(), good.pop("decoding")["beam_size"]) == (set(DECODING_FIELDS), 2)
     assert good == {

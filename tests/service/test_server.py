@@ -315,6 +315,15 @@ def test_a_host_that_is_not_this_machine_is_named(tmp_path: Path) -> None:
         serve(Settings(models=tmp_path, host="192.0.2.1", port=0))
 
 
+def test_a_variable_that_is_no_setting_is_named_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_CHAR_LIMITS", "5")
+    with pytest.raises(SettingsError):
+        serve(Settings(models=tmp_path, host="192.0.2.1", port=0))
+    assert "DRAGOMAN_CHAR_LIMITS is none of the settings" in caplog.text
+
+
 def test_who_connects_before_it_accepts_is_answered(search: GatedSearch, tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as listening:
         early = socket.create_connection(listening.getsockname(), timeout=PATIENCE_SECONDS)

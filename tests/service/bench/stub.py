@@ -24,6 +24,7 @@ class Stub(ThreadingHTTPServer):
         self.metrics = ""
         self.models = [{"tasks": []}, {"tasks": ["translate:de:en"], "dtype": "int8"}]
         self.bodies: list[dict[str, Any]] = []
+        self.paths: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -42,6 +43,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.bodies.append(body)
+        self.server.paths.add(self.path)
         self._write(self.server.answer(body), "{}")
 
     def do_GET(self) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from model.bundle import MANIFEST
+from model.config import Task
 from service.bench import choices
 from service.bench.choices import Bench, Choices, load_here, open_bench, target_of
 from service.bench.errors import BenchError
@@ -32,6 +33,13 @@ def test_a_task_that_no_manifest_names_is_refused_before_anything_is_loaded(
 def test_texts_to_be_put_into_their_own_language_are_to_be_summarized(tiny_bundle: Path) -> None:
     with pytest.raises(BenchError, match="no bundle does summarize:de"):
         open_bench(choices_of(tiny_bundle.parent)._replace(target="de"))
+
+
+def test_summaries_have_no_documents(bench: Bench) -> None:
+    summarizing = bench._replace(task=Task.parse("summarize:en"))
+    assert summarizing.traffic().path == "/summarize"
+    with pytest.raises(BenchError, match="--documents-one-in 0"):
+        summarizing.traffic(documents_one_in=20)
 
 
 def test_a_manifest_that_is_broken_promises_nothing(tiny_bundle: Path) -> None:

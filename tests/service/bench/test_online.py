@@ -59,6 +59,15 @@ def test_too_few_requests_to_tell_anything_are_refused() -> None:
         measure_load(NOWHERE, Workload(TRAFFIC, 1, seed=1), 0.001)
 
 
+def test_texts_to_be_summarized_are_sent_there_by_every_load() -> None:
+    summaries = Workload(Traffic(["eins"], "en", "en"), 0.2, seed=1)
+    with stub(lambda _: 200) as service:
+        target = Target(service.url, None)
+        measure_load(target, summaries, 50)
+        saturate(target, summaries)
+        assert service.paths == {"/summarize"}
+
+
 def test_rest_is_waited_for_with_a_short_request() -> None:
     documents = Traffic(["eins"], "de", "en", documents_one_in=1)
     with stub() as service:
