@@ -108,7 +108,7 @@ class NetworkConfig(Config):
     """Of local and hybrid attention: how many positions it sees on either side (D of the paper)."""
     input_feeding: bool = False
     """The first layer reads what the output layer got a step before (Luong, section 3.3). Training then goes position
-    by position; on one core that was about a fifth slower."""
+    by position: on one core at 0.6 times the speed (benchmarks/README.md)."""
     copying: bool = False
     """Pieces of the source may be written as they are (pointer-generator, See et al. 2017, section 2.2)."""
     dropout: float = Field(0.2, ge=0, lt=1)
