@@ -147,7 +147,7 @@ def test_a_file_longer_than_what_is_run_at_once_is_scored_whole(translator: Tran
     [
         (b"", "is empty"),
         (b"a\tb\nno tab\n", "line 2: no tab"),
-        (b"\xff\tb\n", "utf-8"),
+        (b"\xff\tb\n", "UTF-8"),
         (None, "No such file"),
     ],
 )
