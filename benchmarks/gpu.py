@@ -15,7 +15,15 @@ from typing import Annotated, Literal
 
 import torch
 import typer
-from gpu_measure import console, measure_mixed, measure_offline, measure_server, measure_step, open_bench
+from gpu_measure import (
+    console,
+    measure_mixed,
+    measure_offline,
+    measure_server,
+    measure_step,
+    measure_timeline,
+    open_bench,
+)
 
 from model.checkpoint import Checkpoint, save_checkpoint
 from model.config import DecodingConfig, DType, NetworkConfig, Task, TokenizerConfig
@@ -35,6 +43,10 @@ BundleFolder = Annotated[Path, typer.Argument(exists=True, file_okay=False)]
 ServedIn = Annotated[DType | None, typer.Option(help="By default what the service would choose.")]
 Seconds = Annotated[float, typer.Option(min=0.5, help="How long arrivals come at each load.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Where the report goes.")]
+Texts = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="TSV: its sources, and hypotheses as long as its references."),
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="max_batch_sentences; by default the device's.")]
 
 
@@ -94,11 +106,12 @@ def offline(
     count: Annotated[int, typer.Option(min=1, help="Sentences at hand.")] = 20_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     dtype: ServedIn = None,
+    texts: Texts = None,
     report: Json = None,
 ) -> None:
     """Measure throughput with all sentences at hand."""
     limits = [int(limit) for limit in sentences.split(",")]
-    measure_offline(open_bench(bundle, dtype, max(limits), report), limits, count, rounds)
+    measure_offline(open_bench(bundle, dtype, max(limits), report, texts), limits, count, rounds)
 
 
 @app.command()
@@ -108,10 +121,11 @@ def server(
     bound_ms: Annotated[float, typer.Option(min=1)] = BOUND_MS,
     limit: Limit = None,
     dtype: ServedIn = None,
+    texts: Texts = None,
     report: Json = None,
 ) -> None:
     """Search the largest load whose p99 stays within the bound, by policy."""
-    measure_server(open_bench(bundle, dtype, limit, report), seconds, bound_ms)
+    measure_server(open_bench(bundle, dtype, limit, report, texts), seconds, bound_ms)
 
 
 @app.command()
@@ -121,10 +135,11 @@ def mixed(
     capacity: Annotated[float | None, typer.Option(help="Sentences/s; by default as with all at hand.")] = None,
     limit: Limit = None,
     dtype: ServedIn = None,
+    texts: Texts = None,
     report: Json = None,
 ) -> None:
     """Measure short requests beside documents of fifty sentences, one request in twenty, at half of the capacity."""
-    measure_mixed(open_bench(bundle, dtype, limit, report), seconds, capacity)
+    measure_mixed(open_bench(bundle, dtype, limit, report, texts), seconds, capacity)
 
 
 @app.command()
@@ -132,10 +147,24 @@ def profile(
     bundle: BundleFolder,
     sentences: Annotated[int, typer.Option(min=1)] = 1024,
     dtype: ServedIn = None,
+    texts: Texts = None,
     report: Json = None,
 ) -> None:
     """Time a step at full beams, the products that it cannot do without, and what it is made of."""
-    measure_step(open_bench(bundle, dtype, sentences, report), sentences)
+    measure_step(open_bench(bundle, dtype, sentences, report, texts), sentences)
+
+
+@app.command()
+def timeline(
+    bundle: BundleFolder,
+    sentences: Annotated[int, typer.Option(min=1, help="max_batch_sentences.")] = 1024,
+    count: Annotated[int, typer.Option(min=1, help="Sentences at hand.")] = 10_000,
+    dtype: ServedIn = None,
+    texts: Texts = None,
+    report: Json = None,
+) -> None:
+    """Look at what the GPU and the host do while all is at hand."""
+    measure_timeline(open_bench(bundle, dtype, sentences, report, texts), count)
 
 
 @app.command(name="all")
@@ -145,10 +174,11 @@ def all_of_them(
     count: Annotated[int, typer.Option(min=1, help="Sentences at hand.")] = 20_000,
     seconds: Seconds = 3.0,
     dtype: ServedIn = None,
+    texts: Texts = None,
     report: Json = None,
 ) -> None:
     """Do all of it with one start: a step, all at hand, loads, and loads with documents."""
-    bench = open_bench(bundle, dtype, sentences, report)
+    bench = open_bench(bundle, dtype, sentences, report, texts)
     measure_step(bench, sentences)
     measure_offline(bench, [sentences], count, rounds=2)
     measure_mixed(bench, seconds, measure_server(bench, seconds, BOUND_MS))

@@ -13,12 +13,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from model.bundle import Bundle
+from model.config import DecodingConfig
+from model.data import read_rows
 from model.hypothesis import Hypothesis
 from model.tokenizer import END
+from service.admission import Visit
 from service.bench.statistics import percentile
 from service.bench.traffic import poisson_arrivals
 from service.engine import Engine, make_engine
@@ -40,24 +44,32 @@ POSITIONS = (32, 64)
 Answer = Future[list[Hypothesis]]
 
 
+class Asked(NamedTuple):
+    """A sentence and its options."""
+
+    source: list[int]
+    """Framed."""
+    config: DecodingConfig
+
+
 @dataclass(frozen=True)
 class Workload:
-    """What is asked of an engine, in requests of one source each."""
+    """What is asked of an engine, in requests of one sentence each."""
 
     bundle: Bundle
-    sources: Sequence[list[int]]
-    """Framed; requests take them round and round."""
+    sentences: Sequence[Asked]
+    """Requests draw from them."""
     seconds: float
     documents_one_in: int = 0
     """Of so many requests that follow each other one is a document; 0: none is."""
     document_sentences: int = 50
 
-    def requests(self, count: int) -> list[list[list[int]]]:
-        """Return the sources of so many requests, the same ones whenever it is called."""
+    def requests(self, count: int) -> list[list[Asked]]:
+        """Return the sentences of so many requests, the same ones whenever it is called."""
         random, every = Random("requests"), self.documents_one_in
         documents = {start + random.randrange(every) for start in range(0, count, every)} if every else set()
         sizes = [self.document_sentences if n in documents else 1 for n in range(count)]
-        return [random.choices(self.sources, k=size) for size in sizes]
+        return [random.choices(self.sentences, k=size) for size in sizes]
 
     @property
     def sentences_a_request(self) -> float:
@@ -96,12 +108,42 @@ class Ended(NamedTuple):
     at: float
 
 
-def random_sources(bundle: Bundle, count: int, lengths: tuple[int, int]) -> list[list[int]]:
-    """Return framed sources of random pieces, from the first to the second length, all equally probable."""
+def random_sentences(bundle: Bundle, count: int, lengths: tuple[int, int]) -> list[Asked]:
+    """Return sources of random pieces, from the first to the second length, all equally probable."""
     random, tokenizer = Random("sources"), bundle.tokenizer
     ordinary = sorted({*range(len(tokenizer))} - {*tokenizer.special_ids, END})
-    task = bundle.manifest.tasks[0]
-    return [tokenizer.frame_source(random.choices(ordinary, k=random.randint(*lengths)), task) for _ in range(count)]
+    task, config = bundle.manifest.tasks[0], bundle.manifest.decoding
+    drawn = [random.choices(ordinary, k=random.randint(*lengths)) for _ in range(count)]
+    return [Asked(tokenizer.frame_source(pieces, task), config) for pieces in drawn]
+
+
+def real_sentences(bundle: Bundle, texts: Path, count: int, longest: int) -> list[Asked]:
+    """Return sources of a TSV whose hypotheses are each as long as its reference, drawn from all of its pairs.
+
+    Those of more than ``longest`` pieces on either side are left out.
+    """
+    tokenizer, task = bundle.tokenizer, bundle.manifest.tasks[0]
+    sentences = []
+    for row in read_rows(texts.name, texts.parent):
+        source, target = (tokenizer.encode(text) for text in row[:2])
+        if 0 < len(source) <= longest and 0 < len(target) <= longest:
+            forced = {"min_length": len(target), "max_length": len(target)}
+            config = bundle.manifest.decoding.model_copy(update=forced)
+            sentences.append(Asked(tokenizer.frame_source(source, task), config))
+    return Random("real").choices(sentences, k=count)
+
+
+def submit(engine: Engine, bundle: Bundle, sentences: Sequence[Asked]) -> list[Answer]:
+    """Submit the sentences of one request, those of equal options in one call."""
+    by_length: dict[tuple[int, int], list[Asked]] = {}
+    for one in sentences:
+        by_length.setdefault((one.config.min_length, one.config.max_length), []).append(one)
+    visit = Visit()
+    return [
+        answer
+        for same in by_length.values()
+        for answer in engine.submit(bundle, [one.source for one in same], same[0].config, visit=visit)
+    ]
 
 
 @contextlib.contextmanager
@@ -123,25 +165,25 @@ def engine_of(policy: str, max_sentences: int | None, beam_size: int) -> Iterato
         engine.close()
 
 
-def decode_all(engine: Engine, bundle: Bundle, sources: Sequence[list[int]]) -> Bulk:
+def decode_all(engine: Engine, bundle: Bundle, sentences: Sequence[Asked]) -> Bulk:
     """Submit all at once, and wait for the last."""
     gc.collect()
     gc.freeze()  # as the service does
-    config, started = bundle.manifest.decoding, time.perf_counter()
+    started = time.perf_counter()
     answers = [
         answer
-        for first in range(0, len(sources), CHUNK)
-        for answer in engine.submit(bundle, sources[first : first + CHUNK], config)
+        for first in range(0, len(sentences), CHUNK)
+        for answer in submit(engine, bundle, sentences[first : first + CHUNK])
     ]
     found = [answer.result() for answer in answers]
     seconds = time.perf_counter() - started
     return Bulk(len(found), sum(len(best.pieces) for best, *_ in found), seconds)
 
 
-def warm_up(engine: Engine, bundle: Bundle, sources: Sequence[list[int]], most: int) -> None:
+def warm_up(engine: Engine, bundle: Bundle, sentences: Sequence[Asked], most: int) -> None:
     """Let the network meet batches of 1, 2, 4 … ``most`` sentences, short ones and long ones."""
     for positions in POSITIONS:
-        short = [source for source in sources if len(source) <= positions]
+        short = [one for one in sentences if max(len(one.source), one.config.max_length) <= positions]
         for count in {min(2**power, most) for power in range(most.bit_length() + 1)}:
             decode_all(engine, bundle, short[:count])
 
@@ -153,7 +195,7 @@ def run_open(engine: Engine, policy: str, workload: Workload, rate: float, bound
     """
     arrivals = poisson_arrivals(rate / workload.sentences_a_request, workload.seconds, seed=1)
     requests = workload.requests(len(arrivals))
-    engine.submit(workload.bundle, workload.sources[:1], workload.bundle.manifest.decoding)[0].result(REST_SECONDS)
+    submit(engine, workload.bundle, workload.sentences[:1])[0].result(REST_SECONDS)
     gc.collect()
     gc.freeze()
     start = time.perf_counter() + LEAD_SECONDS
@@ -166,11 +208,11 @@ def run_open(engine: Engine, policy: str, workload: Workload, rate: float, bound
     for request, at in list(ended):
         ends[request].append(at)
     latencies = [
-        1000 * (max(done) - start - arrival) if len(done) == len(sources) else math.inf
-        for arrival, sources, done in zip(arrivals, requests, ends, strict=True)
+        1000 * (max(done) - start - arrival) if len(done) == len(sentences) else math.inf
+        for arrival, sentences, done in zip(arrivals, requests, ends, strict=True)
     ]
-    short = [one for one, sources in zip(latencies, requests, strict=True) if len(sources) == 1]
-    documents = [one for one, sources in zip(latencies, requests, strict=True) if len(sources) > 1]
+    short = [one for one, sentences in zip(latencies, requests, strict=True) if len(sentences) == 1]
+    documents = [one for one, sentences in zip(latencies, requests, strict=True) if len(sentences) > 1]
     return Trial(
         policy=policy,
         sentences_per_second=rate,
@@ -186,7 +228,7 @@ def run_open(engine: Engine, policy: str, workload: Workload, rate: float, bound
 def _submit_all(
     engine: Engine,
     bundle: Bundle,
-    requests: Sequence[list[list[int]]],
+    requests: Sequence[list[Asked]],
     arrivals: Sequence[float],
     start: float,
     bound_ms: float,
@@ -195,7 +237,7 @@ def _submit_all(
     ended: list[Ended] = []
     missed: list[int] = []
     due = [start + arrival for arrival in arrivals]
-    bound, allowed = bound_ms / 1000, sum(len(sources) == 1 for sources in requests) // 100
+    bound, allowed = bound_ms / 1000, sum(len(sentences) == 1 for sentences in requests) // 100
 
     def note(request: int, answer: Answer) -> None:
         now = time.perf_counter()
@@ -207,13 +249,13 @@ def _submit_all(
 
     late: list[float] = []
     answers: list[Answer] = []
-    sentences, config = sum(map(len, requests)), bundle.manifest.decoding
+    sentences = sum(map(len, requests))
     give_up_at = (due[-1] if due else start) + max(1.0, 2 * min(bound, REST_SECONDS))
     while len(ended) < sentences and len(missed) <= allowed and time.perf_counter() < give_up_at:
         while len(late) < len(due) and (now := time.perf_counter()) >= due[len(late)]:
             request = len(late)
             late.append(now - due[request])
-            for answer in engine.submit(bundle, requests[request], config):
+            for answer in submit(engine, bundle, requests[request]):
                 answer.add_done_callback(partial(note, request))
                 answers.append(answer)
         until = due[len(late)] if len(late) < len(due) else give_up_at

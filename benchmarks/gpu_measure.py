@@ -12,14 +12,27 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import torch
-from gpu_load import Bulk, Trial, Workload, decode_all, engine_of, random_sources, run_open, warm_up
+from gpu_load import (
+    Asked,
+    Bulk,
+    Trial,
+    Workload,
+    decode_all,
+    engine_of,
+    random_sentences,
+    real_sentences,
+    run_open,
+    warm_up,
+)
 from gpu_step import has_known_products, report_step
+from gpu_timeline import watch_device, watch_host
 from rich.console import Console
 from rich.table import Table
 
 from model.bundle import Bundle, load_bundle
 from model.config import DType
 from service.bench.capacity import largest_load
+from service.bench.statistics import percentile
 from service.engine import CPU_LIMITS, GPU_LIMITS
 
 POLICIES = ("in-flight", "static-10ms", "static")
@@ -27,9 +40,13 @@ IN_FLIGHT, *STATIC = POLICIES
 TOLERANCE = 0.08
 START = 0.7
 """Of what the engine does when all is at hand: the load that is tried first."""
-SOURCES = 4096
+SENTENCES = 4096
 LENGTHS = (10, 40)
-"""Of sources in pieces, without tag and end."""
+"""Of random sources in pieces, without tag and end."""
+LONGEST = 100
+"""Of real sentences, likewise, on either side."""
+PERCENTILES = (1, 50, 99)
+"""Of lengths, reported."""
 DOCUMENTS_ONE_IN = 20
 SHOWN = 14
 
@@ -63,7 +80,7 @@ class Bench(NamedTuple):
     """What is measured."""
 
     bundle: Bundle
-    sources: list[list[int]]
+    sentences: list[Asked]
     limit: int
     """Sentences that are decoded together."""
     report: dict[str, Any]
@@ -89,16 +106,20 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def open_bench(folder: Path, dtype: DType | None, limit: int | None, file: Path | None) -> Bench:
-    """Load the bundle as the service does, and let it meet batches of all sizes."""
+def open_bench(
+    folder: Path, dtype: DType | None, limit: int | None, file: Path | None, texts: Path | None = None
+) -> Bench:
+    """Load the bundle as the service does, and let it meet batches of all sizes; sentences are those of ``texts``."""
     started = time.perf_counter()
     is_gpu = torch.cuda.is_available()
     bundle = load_bundle(folder, torch.device("cuda" if is_gpu else "cpu"), dtype)
     loaded = time.perf_counter()
     most = limit or (GPU_LIMITS if is_gpu else CPU_LIMITS).sentences
-    sources = random_sources(bundle, SOURCES, LENGTHS)
+    sentences = (
+        real_sentences(bundle, texts, SENTENCES, LONGEST) if texts else random_sentences(bundle, SENTENCES, LENGTHS)
+    )
     with engine_of(IN_FLIGHT, most, bundle.manifest.decoding.beam_size) as engine:
-        warm_up(engine, bundle, sources, most)
+        warm_up(engine, bundle, sentences, most)
     warm = time.perf_counter()
     manifest = bundle.manifest
     report = {
@@ -107,8 +128,9 @@ def open_bench(folder: Path, dtype: DType | None, limit: int | None, file: Path 
         "dtype": bundle.dtype,
         "parameters": manifest.parameters,
         "network": manifest.networks[0].model_dump(),
-        "target_pieces": manifest.decoding.min_length,
-        "source_pieces": list(LENGTHS),
+        "texts": texts and texts.name,
+        "target_pieces": [percentile([one.config.max_length for one in sentences], p) for p in PERCENTILES],
+        "source_pieces": [percentile([len(one.source) for one in sentences], p) for p in PERCENTILES],
         "max_batch_sentences": most,
         "load_seconds": loaded - started,
         "warm_up_seconds": warm - loaded,
@@ -117,32 +139,55 @@ def open_bench(folder: Path, dtype: DType | None, limit: int | None, file: Path 
         f"{report['device']}, {bundle.dtype}, {manifest.parameters / 1e6:.1f} M parameters; up to {most} sentences; "
         f"loaded in {loaded - started:.1f} s, warm after {warm - loaded:.1f} s more"
     )
-    return Bench(bundle, sources, most, report, file)
+    return Bench(bundle, sentences, most, report, file)
 
 
 def measure_offline(bench: Bench, limits: list[int], count: int, rounds: int) -> None:
     """Decode all that is at hand, with so many sentences at a time."""
-    sources = (bench.sources * -(-count // len(bench.sources)))[:count]
+    sentences = (bench.sentences * -(-count // len(bench.sentences)))[:count]
     table = Table("sentences at a time", "sentences/s", "pieces/s", "lowest–highest", title=f"{count:,} at hand")
     found = {}
     for limit in limits:
         with engine_of(IN_FLIGHT, limit, bench.beam_size) as engine:
-            decode_all(engine, bench.bundle, sources[: 4 * limit])
+            decode_all(engine, bench.bundle, sentences[: 4 * limit])
             bulks: list[Bulk] = []
             for _ in range(rounds):
-                bulks.append(decode_all(engine, bench.bundle, sources))
+                bulks.append(decode_all(engine, bench.bundle, sentences))
                 console.print(f"{limit} at a time: {bulks[-1].pieces / bulks[-1].seconds:,.0f} pieces/s", style="dim")
         rates = [bulk.pieces / bulk.seconds for bulk in bulks]
-        sentences = median(bulk.sentences / bulk.seconds for bulk in bulks)
-        table.add_row(str(limit), f"{sentences:,.0f}", f"{median(rates):,.0f}", f"{min(rates):,.0f}–{max(rates):,.0f}")
+        sentences_a_second = median(bulk.sentences / bulk.seconds for bulk in bulks)
+        table.add_row(
+            str(limit), f"{sentences_a_second:,.0f}", f"{median(rates):,.0f}", f"{min(rates):,.0f}–{max(rates):,.0f}"
+        )
         found[str(limit)] = [bulk._asdict() for bulk in bulks]
     console.print(table)
     bench.save("offline", found)
 
 
+def measure_timeline(bench: Bench, count: int) -> None:
+    """Print what the device and the host do while all is at hand."""
+    sentences = (bench.sentences * -(-count // len(bench.sentences)))[:count]
+    with engine_of(IN_FLIGHT, bench.limit, bench.beam_size) as engine:
+        decode_all(engine, bench.bundle, sentences[: 4 * bench.limit])
+        timeline = watch_device(lambda: decode_all(engine, bench.bundle, sentences))
+        host = watch_host(lambda: decode_all(engine, bench.bundle, sentences))
+    console.print(f"{timeline.seconds:.2f} s, of which anything ran on the device in {timeline.busy:.0%}")
+    for number, busy, kernels in timeline.streams:
+        listed = Table(f"stream {number}: busy {busy:.0%}", "share of the time", "one, us")
+        for name, share, microseconds in kernels:
+            listed.add_row(name[:100], f"{share:.1%}", f"{microseconds:.1f}")
+        console.print(listed)
+    for thread, functions in host.items():
+        listed = Table(f"thread {thread}: function", "share of the looks")
+        for name, share in functions:
+            listed.add_row(name, f"{share:.0%}")
+        console.print(listed)
+    bench.save("timeline", {"device": timeline._asdict(), "host": host})
+
+
 def measure_server(bench: Bench, seconds: float, bound_ms: float) -> float:
     """Search each policy's largest load with its p99 within the bound; return that of in-flight batching."""
-    workload = Workload(bench.bundle, bench.sources, seconds)
+    workload = Workload(bench.bundle, bench.sentences, seconds)
     found = {policy: find_capacity(bench, policy, workload, bound_ms) for policy in POLICIES}
     table = Table("policy", "sentences/s", "p50, ms", "p99, ms", "late p99, ms", "p50 at half, ms", "p99 at half, ms")
     for policy, (at_load, at_half, _) in found.items():
@@ -174,7 +219,7 @@ def find_capacity(bench: Bench, policy: str, workload: Workload, bound_ms: float
             show(tried[-1])
             return tried[-1]
 
-        bulk = decode_all(engine, bench.bundle, (bench.sources * 2)[: 8 * bench.limit])
+        bulk = decode_all(engine, bench.bundle, (bench.sentences * 2)[: 8 * bench.limit])
         start = START * bulk.sentences / bulk.seconds
         load = largest_load(
             lambda rate: run(rate).p99_ms, bound=bound_ms, start=start, lowest=start / 32, tolerance=TOLERANCE
@@ -185,11 +230,11 @@ def find_capacity(bench: Bench, policy: str, workload: Workload, bound_ms: float
 
 def measure_mixed(bench: Bench, seconds: float, capacity: float | None) -> None:
     """Send documents among the sentences, half of what in-flight batching bears in sentences a second."""
-    workload = Workload(bench.bundle, bench.sources, seconds, DOCUMENTS_ONE_IN)
+    workload = Workload(bench.bundle, bench.sentences, seconds, DOCUMENTS_ONE_IN)
     found: dict[str, Trial] = {}
     for policy in POLICIES:
         with engine_of(policy, bench.limit, bench.beam_size) as engine:
-            bulk = decode_all(engine, bench.bundle, (bench.sources * 2)[: 8 * bench.limit])
+            bulk = decode_all(engine, bench.bundle, (bench.sentences * 2)[: 8 * bench.limit])
             capacity = capacity or bulk.sentences / bulk.seconds
             found[policy] = run_open(engine, policy, workload, capacity / 2, math.inf)
             show(found[policy])
@@ -209,7 +254,7 @@ def measure_step(bench: Bench, count: int) -> None:
     """Time a step of so many sentences, and print what it is made of."""
     if not has_known_products(bench.bundle.manifest.networks[0], bench.bundle.dtype):
         raise MeasureError("only the products of plain LSTMs with general or dot attention are known, and not in int8")
-    report = report_step(bench.bundle, bench.sources[:count])
+    report = report_step(bench.bundle, [one.source for one in bench.sentences[:count]])
     table = Table("sentences", "rows", "positions", "admit, ms", "step, ms", "products, ms", "share of the floor")
     sizes = (report.sentences, report.rows, report.positions)
     times = (report.admit_ms, report.step_ms, report.products_ms)
