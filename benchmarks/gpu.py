@@ -25,6 +25,7 @@ from gpu_measure import (
     open_bench,
 )
 
+from model.arenas import MOST_PLACES
 from model.checkpoint import Checkpoint, save_checkpoint
 from model.config import DecodingConfig, DType, NetworkConfig, Task, TokenizerConfig
 from model.data import read_rows
@@ -102,7 +103,7 @@ def make(
 @app.command()
 def offline(
     bundle: BundleFolder,
-    sentences: Annotated[str, typer.Option(help="Values of max_batch_sentences, with commas between.")] = "1024",
+    sentences: Annotated[str, typer.Option(help="Values of max_batch_sentences, with commas between.")] = "1280",
     count: Annotated[int, typer.Option(min=1, help="Sentences at hand.")] = 20_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     dtype: ServedIn = None,
@@ -157,7 +158,7 @@ def profile(
 @app.command()
 def timeline(
     bundle: BundleFolder,
-    sentences: Annotated[int, typer.Option(min=1, help="max_batch_sentences.")] = 1024,
+    sentences: Annotated[int, typer.Option(min=1, help="max_batch_sentences.")] = 1280,
     count: Annotated[int, typer.Option(min=1, help="Sentences at hand.")] = 10_000,
     dtype: ServedIn = None,
     texts: Texts = None,
@@ -170,7 +171,7 @@ def timeline(
 @app.command(name="all")
 def all_of_them(
     bundle: BundleFolder,
-    sentences: Annotated[int, typer.Option(min=1, help="max_batch_sentences.")] = 1024,
+    sentences: Annotated[int, typer.Option(min=1, help="max_batch_sentences.")] = 1280,
     count: Annotated[int, typer.Option(min=1, help="Sentences at hand.")] = 20_000,
     seconds: Seconds = 3.0,
     dtype: ServedIn = None,
@@ -179,7 +180,7 @@ def all_of_them(
 ) -> None:
     """Do all of it with one start: a step, all at hand, loads, and loads with documents."""
     bench = open_bench(bundle, dtype, sentences, report, texts)
-    measure_step(bench, sentences)
+    measure_step(bench, min(sentences, MOST_PLACES))
     measure_offline(bench, [sentences], count, rounds=2)
     measure_mixed(bench, seconds, measure_server(bench, seconds, BOUND_MS))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from model.arenas import MOST_PLACES
 from model.bundle import Bundle
 from model.config import DecodingConfig
 from model.data import read_rows
@@ -29,6 +30,7 @@ from service.engine import Engine, make_engine
 from service.metrics import Metrics
 from service.settings import load_settings
 
+IN_FLIGHT = "in-flight"
 SWITCH_SECONDS = 0.0005
 """As the server sets it."""
 LEAD_SECONDS = 0.05
@@ -147,12 +149,17 @@ def submit(engine: Engine, bundle: Bundle, sentences: Sequence[Asked]) -> list[A
 
 
 @contextlib.contextmanager
-def engine_of(policy: str, max_sentences: int | None, beam_size: int) -> Iterator[Engine]:
-    """Run an engine of that policy that refuses nobody; None is the device's own number of sentences."""
+def engine_of(policy: str, max_sentences: int, beam_size: int) -> Iterator[Engine]:
+    """Run an engine of that policy that refuses nobody.
+
+    A static batch has no more sentences than there are places at once, or it would not be static.
+    """
+    if policy != IN_FLIGHT:
+        max_sentences = min(max_sentences, MOST_PLACES)
     settings = load_settings(
         policy=policy,
         max_batch_sentences=max_sentences,
-        max_batch_rows=max_sentences and max_sentences * beam_size,
+        max_batch_rows=max_sentences * beam_size,
         max_batch_positions=UNLIMITED,
         max_queued_pieces=UNLIMITED,
     )

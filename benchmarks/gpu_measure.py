@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from gpu_load import (
+    IN_FLIGHT,
     Asked,
     Bulk,
     Trial,
@@ -35,8 +36,8 @@ from service.bench.capacity import largest_load
 from service.bench.statistics import percentile
 from service.engine import CPU_LIMITS, GPU_LIMITS
 
-POLICIES = ("in-flight", "static-10ms", "static")
-IN_FLIGHT, *STATIC = POLICIES
+STATIC = ("static-10ms", "static")
+POLICIES = (IN_FLIGHT, *STATIC)
 TOLERANCE = 0.08
 START = 0.7
 """Of what the engine does when all is at hand: the load that is tried first."""

@@ -40,6 +40,11 @@ class MixedBatch:
         """See Batch."""
         return sum(part.rows for part in self._parts)
 
+    @property
+    def is_encoding(self) -> bool:
+        """See ResidentBatch."""
+        return any(part.is_encoding for part in self._parts)
+
     def admit(self, sentences: Sequence[Sentence]) -> list[int]:
         """See Batch."""
         chosen = [can_stay(sentence) for sentence in sentences]

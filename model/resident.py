@@ -2,13 +2,15 @@
 
 Steps are started before what the last ones did is known, so that the device never waits for the host. A sentence is
 therefore found to have ended some steps later, its hypotheses are read during the step after that, and meanwhile its
-rows, in which nothing lives, cost what they would cost anyway. Who joins is encoded beside the steps of the others.
+rows, in which nothing lives, cost what they would cost anyway. Who joins is encoded beside the steps of the others, and
+waits, encoded, for a place.
 
 B sentences, N places, L pieces, W rows of a place, Z state size, M size of the memory.
 """
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,25 +19,36 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.arena import Arena, Sizes, options
-from model.arenas import Arenas
+from model.arenas import MOST_PLACES, Arenas
 from model.data import pad
 from model.hypothesis import Hypothesis
 from model.slots import Sentence
 
 AHEAD = 2
 """Steps that are started beyond the one that is waited for."""
-NOT_YET = np.iinfo(np.int64).max
+MOST_PLACED = 64
+"""Sentences that get their places at one step: who begins together ends together, and while the host answers hundreds
+at once the device runs out of steps."""
 STEPS_BETWEEN_MOVES = 64
 """At least, before a move into a smaller arena: long sentences come and go, and a move costs a few steps."""
 
 
-class Joining(NamedTuple):
-    """Who is being encoded, and will be in their places once ``encoded`` has happened."""
+@dataclass
+class Joining:
+    """Who is being encoded, and gets a place once ``encoded`` has happened and there is one."""
 
     tickets: list[int]
+    sentences: Sequence[Sentence]
+    needs: NDArray[np.int64]
     given: Sequence[Tensor]
     """Options, memory, source and state: see Arena.place."""
     encoded: torch.cuda.Event | None
+    waiting: list[int]
+    """Which of them have no place yet."""
+
+    def is_encoded(self) -> bool:
+        """Say whether it is known without waiting."""
+        return self.encoded is None or bool(self.encoded.query())  # type: ignore[no-untyped-call]
 
 
 class Started(NamedTuple):
@@ -59,6 +72,10 @@ class Leaving(NamedTuple):
     ended: list[Tensor]
     copied: torch.cuda.Event | None
 
+    def is_there(self) -> bool:
+        """Say whether it is known without waiting."""
+        return self.copied is None or bool(self.copied.query())  # type: ignore[no-untyped-call]
+
 
 class ResidentBatch:
     """The face of model.search.Batch, for sentences that want neither attention nor constraints nor a guard."""
@@ -71,6 +88,7 @@ class ResidentBatch:
         self._steps = 0
         self._moved_at = 0
         self._sentences: dict[int, tuple[int, Sentence]] = {}  # by place, each with its ticket
+        self._free: list[int] = []  # places
         self._since = np.zeros(0, np.int64)  # of each place, the step that is the first of who is there
         self._needs = np.zeros((0, len(Sizes._fields) - 1), np.int64)  # of each place: width, positions, pieces
         self._joining: deque[Joining] = deque()
@@ -80,7 +98,20 @@ class ResidentBatch:
         """How many hypotheses there were when last looked at, and those that joined since."""
 
     def __len__(self) -> int:
-        return len(self._sentences) + sum(len(one.tickets) - len(one.dropped) for one in self._leaving)
+        return self._present + sum(len(one.tickets) - len(one.dropped) for one in self._leaving)
+
+    @property
+    def _waiting(self) -> int:
+        return sum(len(joining.waiting) for joining in self._joining)
+
+    @property
+    def _present(self) -> int:
+        return len(self._sentences) + self._waiting
+
+    @property
+    def is_encoding(self) -> bool:
+        """Whether somebody is being encoded beside the steps."""
+        return bool(self._joining) and not self._joining[-1].is_encoded()
 
     @torch.inference_mode()
     def admit(self, sentences: Sequence[Sentence]) -> list[int]:
@@ -94,16 +125,11 @@ class ResidentBatch:
             chosen = self._upload(torch.tensor(wanted, dtype=torch.float64))
             encoded = self._event()
         needs = np.array([self._arenas.needs(c, n) for c, n in zip(configs, lengths, strict=True)])
-        self._make_room(len(sentences), np.concatenate((self._needs, needs)).max(axis=0), memory, state)
-        assert self._arena is not None
-        free = [place for place in range(self._arena.sizes.places) if place not in self._sentences]
-        places = free[: len(sentences)]
+        self._make_room(len(sentences), needs, memory, state)
         tickets = list(range(self._tickets, self._tickets + len(sentences)))
         self._tickets += len(sentences)
-        self._sentences.update(zip(places, zip(tickets, sentences, strict=True), strict=True))
-        self._since[places] = NOT_YET
-        self._needs[places] = needs
-        self._joining.append(Joining(tickets, (chosen, memory, source, state), encoded))
+        given = (chosen, memory, source, state)
+        self._joining.append(Joining(tickets, sentences, needs, given, encoded, list(range(len(sentences)))))
         self.rows += len(sentences)
         return tickets
 
@@ -111,10 +137,12 @@ class ResidentBatch:
     def drop(self, tickets: set[int]) -> None:
         """See Batch; the rows of who is dropped are free for others at once, and are not followed any more."""
         self._vacate([place for place, (ticket, _) in self._sentences.items() if ticket in tickets])
+        for joining in self._joining:
+            joining.waiting = [i for i in joining.waiting if joining.tickets[i] not in tickets]
+        self._forget_joined()
         for leaving in self._leaving:
             leaving.dropped.update(tickets.intersection(leaving.tickets))
         if not len(self):
-            self._joining.clear()
             self._started.clear()
             self._leaving.clear()
             self._release()
@@ -126,38 +154,44 @@ class ResidentBatch:
         self._join()
         if self._sentences:
             self._start()
-        done = self._arrived()
         while self._started and (len(self._started) > AHEAD or self._started[0].is_done() or not self._sentences):
             self._look()
-        if not self._sentences:  # nobody to step for while the last ones come
-            self._started.clear()
-            done += self._arrived()
+        done = self._arrived()
+        if not self._present:
             self._release()
         return done
 
     def _join(self) -> None:
-        """Put those who have been encoded into their places; if nobody else is there, the next step waits for them."""
-        assert self._arena is not None or not self._joining
-        while self._joining:
+        """Give places to those who have been encoded; if nobody else is there, the next step waits for them."""
+        room = MOST_PLACED
+        while self._joining and self._free and room:
             joining = self._joining[0]
-            is_alone = len(self._sentences) <= sum(len(one.tickets) for one in self._joining)
-            if joining.encoded and not is_alone and not joining.encoded.query():  # type: ignore[no-untyped-call]
+            if self._sentences and not joining.is_encoded():
                 return
-            self._joining.popleft()
-            place_of = {ticket: place for place, (ticket, _) in self._sentences.items()}
-            there = [i for i, ticket in enumerate(joining.tickets) if ticket in place_of]
-            places = [place_of[joining.tickets[i]] for i in there]
-            if not places:
-                continue
-            assert self._arena is not None
-            given = joining.given
-            if joining.encoded:
-                self._wait_on_device(joining.encoded, given)
-            if len(there) < len(joining.tickets):
-                index = self._upload(torch.tensor(there))
-                given = [tensor.index_select(0, index) for tensor in given]
-            self._arena.place(self._upload(torch.tensor(places)), *given)
-            self._since[places] = self._steps
+            count = min(room, len(self._free))
+            now, joining.waiting = joining.waiting[:count], joining.waiting[count:]
+            room -= len(now)
+            self._place(joining, now)
+            self._forget_joined()
+
+    def _forget_joined(self) -> None:
+        self._joining = deque(joining for joining in self._joining if joining.waiting)
+
+    def _place(self, joining: Joining, chosen: list[int]) -> None:
+        """Put those of who was encoded into free places."""
+        assert self._arena is not None
+        places = [self._free.pop() for _ in chosen]
+        given = joining.given
+        if joining.encoded:
+            self._wait_on_device(joining.encoded, given)
+        if len(chosen) < len(joining.tickets):
+            index = self._upload(torch.tensor(chosen))
+            given = [tensor.index_select(0, index) for tensor in given]
+        self._arena.place(self._upload(torch.tensor(places)), *given)
+        for place, i in zip(places, chosen, strict=True):
+            self._sentences[place] = joining.tickets[i], joining.sentences[i]
+        self._needs[places] = joining.needs[chosen]
+        self._since[places] = self._steps
 
     def _wait_on_device(self, encoded: torch.cuda.Event, given: Sequence[Tensor]) -> None:
         """Let no further step begin before who joins has been encoded, and keep its tensors until then."""
@@ -182,7 +216,7 @@ class ResidentBatch:
         alive = started.rows.numpy()
         there = np.fromiter(self._sentences, np.int64, len(self._sentences))
         there = there[self._since[there] <= started.number]
-        self.rows = int(alive[there].sum()) + len(self._sentences) - len(there)
+        self.rows = int(alive[there].sum()) + self._present - len(there)
         places = there[alive[there] == 0].tolist()
         if not places:
             return
@@ -194,9 +228,9 @@ class ResidentBatch:
         self._vacate(places)
 
     def _arrived(self) -> list[tuple[int, list[Hypothesis]]]:
-        """Return what is there of those who have left."""
+        """Return what is there of those who have left; all of it, once there is nobody to step for meanwhile."""
         done = []
-        while self._leaving:
+        while self._leaving and (not self._present or self._leaving[0].is_there()):
             leaving = self._leaving.popleft()
             if leaving.copied:
                 leaving.copied.synchronize()
@@ -207,11 +241,18 @@ class ResidentBatch:
     def _vacate(self, places: list[int]) -> None:
         for place in places:
             del self._sentences[place]
+        self._free += places
         self._needs[places] = 0
 
+    def _sizes(self, count: int, *needs: NDArray[np.int64]) -> Sizes:
+        """Return the smallest for so many, with what all who are here and those with ``needs`` need at most."""
+        every = (self._needs, *(joining.needs for joining in self._joining), *needs)
+        most = np.max([needed.max(axis=0) for needed in every if len(needed)], axis=0)
+        return self._arenas.fitting(Sizes(min(count, MOST_PLACES), *most.tolist()))
+
     def _make_room(self, count: int, needs: NDArray[np.int64], memory: Tensor, state: Tensor) -> None:
-        """See to an arena with so many free places, large enough for what sentences need at most."""
-        needed = self._arenas.fitting(Sizes(len(self._sentences) + count, *needs.tolist()))
+        """See to an arena with places for so many more, if any has as many, and large enough for what they need."""
+        needed = self._sizes(self._present + count, needs)
         if self._arena is None or not self._arena.sizes.hold(needed):
             held = self._arena.sizes if self._arena else needed
             self._move(Sizes(*map(max, needed, held)), memory, state)
@@ -220,7 +261,7 @@ class ResidentBatch:
         """Move into a smaller arena once half of it would do, so that few sentences do not pay for many."""
         if self._arena is None or not self._sentences or self._steps < self._moved_at + STEPS_BETWEEN_MOVES:
             return
-        needed = self._arenas.fitting(Sizes(2 * len(self._sentences), *self._needs.max(axis=0).tolist()))
+        needed = self._sizes(2 * self._present)
         if needed != self._arena.sizes and self._arena.sizes.hold(needed):
             try:
                 self._move(needed, self._arena.given.memory, self._arena.given.state)
@@ -241,12 +282,13 @@ class ResidentBatch:
         self._sentences = dict(enumerate(self._sentences.values()))
         self._needs, self._since = np.zeros((sizes.places, needs.shape[1]), np.int64), np.zeros(sizes.places, np.int64)
         self._needs[:count], self._since[:count] = needs, since
+        self._free = list(range(sizes.places - 1, count - 1, -1))  # the first one last, whence places are taken
         self._moved_at = self._steps
 
     def _release(self) -> None:
-        if self._arena and not self._sentences:
+        if self._arena:
             self._arenas.give_back(self._arena)
-            self._arena = None
+            self._arena, self._free = None, []
             self._needs, self._since = self._needs[:0], self._since[:0]
             self.rows = 0
 

@@ -44,6 +44,9 @@ many other rows there are."""
 class Batch:
     """Sentences being decoded, each as if it were alone."""
 
+    is_encoding = False
+    """See ResidentBatch: who joins has been encoded when ``admit`` returns."""
+
     def __init__(self, step: Step, device: torch.device) -> None:
         self._step = step
         self._device = device

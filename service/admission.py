@@ -95,6 +95,8 @@ class Joins(NamedTuple):
     """What encoding costs whoever is being decoded, however little is encoded."""
     last_at: float
     """When somebody joined last, by the same clock as ``came_at``."""
+    is_encoding: bool = False
+    """Whether somebody who joined is still being encoded, beside the steps of the others."""
 
 
 class Policy(Protocol):
@@ -143,20 +145,40 @@ class InFlight:
 
     window_seconds = 0.0
     pace = 2.0
+    most_at_once = ANY_NUMBER
 
-    def __init__(self, foreground_pieces: float = math.inf, most_at_once: int = ANY_NUMBER) -> None:
-        """Keep who came together, with ``most_at_once``, from ending together, which leaves a GPU nothing to do."""
+    def __init__(self, foreground_pieces: float = math.inf) -> None:
         self.foreground_pieces = foreground_pieces
-        self.most_at_once = most_at_once
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""
-        count = fitting(waiting[: self.most_at_once], load, limits)
+        count = fitting(waiting, load, limits)
         if not load.sentences:
             return count
         waited = sum(now - max(one.came_at, joins.last_at) for one in waiting[:count])
         others = load.sentences + len(waiting) - count
         return count if waited >= others * joins.seconds else 0
+
+
+class BesideSteps:
+    """Sentences join between any two steps, and have been encoded beside the steps before, as on a GPU.
+
+    The others lose next to nothing by it, so those at the door are let in at once; but one group at a time, as to
+    encode hundreds takes about as long as to encode one. On a GPU a step costs about the same for few and for many, so
+    that two lanes would take twice as long as one.
+    """
+
+    window_seconds = 0.0
+    pace = 2.0
+    foreground_pieces = math.inf
+
+    def __init__(self, most_at_once: int) -> None:
+        self.most_at_once = most_at_once
+
+    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
+        """See Policy."""
+        del now
+        return 0 if joins.is_encoding else fitting(waiting[: self.most_at_once], load, limits)
 
 
 class Static:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from model.arenas import MOST_PLACES
 from model.bundle import Bundle
 from model.config import MAX_BEAM_SIZE, DecodingConfig
 from model.guidance import Terms
 from model.hypothesis import Hypothesis
 from model.search import Sentence
-from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
+from service.admission import BesideSteps, InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
 from service.errors import NotReady, Overloaded
 from service.lanes import Lanes, Turn
 from service.logs import request_id
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
-GPU_LIMITS = Load(sentences=1024, rows=5120, positions=0)
 GPU_JOIN_SENTENCES = 256
+GPU_LIMITS = Load(sentences=MOST_PLACES + GPU_JOIN_SENTENCES, rows=5 * (MOST_PLACES + GPU_JOIN_SENTENCES), positions=0)
+"""As many more as join together: who is encoded before there is a place leaves none empty while it is encoded."""
 FOREGROUND_PIECES = 64
 """Some six short sentences: what somebody waits for, rather than a document."""
 CLOSE_SECONDS = 3.0
@@ -280,8 +282,7 @@ def make_engine(settings: Settings, metrics: Metrics) -> Engine:
     is_gpu = choose_device(settings).type == "cuda"
     usual = GPU_LIMITS if is_gpu else CPU_LIMITS
     policies: dict[str, Policy] = {
-        # On a GPU a step takes about as long for one as for many, so that two batches would take twice as long as one.
-        "in-flight": InFlight(math.inf, GPU_JOIN_SENTENCES) if is_gpu else InFlight(FOREGROUND_PIECES),
+        "in-flight": BesideSteps(GPU_JOIN_SENTENCES) if is_gpu else InFlight(FOREGROUND_PIECES),
         "static-10ms": Static(window_seconds=0.010),
         "static": Static(),
         "one-by-one": OneByOne(),

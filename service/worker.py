@@ -81,12 +81,18 @@ class Worker:
         self._share = 1.0
         self._failed_at = 0.0
         self._cancelled_last = 0
-        self.joins = Joins(0.0, 0.0)
-        """The cheapest admission of late, which is what it costs to stop for one at all, and when the last was."""
+        self._join_seconds = 0.0
+        self._joined_at = 0.0
         self.load = Load(0, 0, 0)
         """What is being decoded."""
         self.answered = 0
         """How many sentences have been decoded to their end."""
+
+    @property
+    def joins(self) -> Joins:
+        """The cheapest admission of late, which is what it costs to stop for one at all, and when the last was."""
+        is_encoding = any(decoding.batch.is_encoding for decoding in self._decoding.values())
+        return Joins(self._join_seconds, self._joined_at, is_encoding)
 
     def limits(self, limits: Load) -> Load:
         """Return the limits, or less of them for a while after a failure."""
@@ -162,7 +168,8 @@ class Worker:
             return
         self._decoding[search] = decoding
         seconds = time.monotonic() - started
-        self.joins = Joins(min(seconds, self.joins.seconds * 1.01) or seconds, started + seconds)
+        self._join_seconds = min(seconds, self._join_seconds * 1.01) or seconds
+        self._joined_at = started + seconds
         self._metrics.encode_seconds.observe(seconds)
         self._metrics.pieces.labels(name, "in").inc(sum(len(job.sentence.source) for job in jobs))
         for ticket, job in zip(tickets, jobs, strict=True):

@@ -25,3 +25,13 @@ def _int8() -> Iterator[None]:
     with torchscript.without_deprecation_warnings():
         yield
     torch.backends.quantized.engine = engine
+
+
+@pytest.fixture(autouse=True)
+def _without_tf32(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a GPU multiply in float32: a training asks its process for TF32, and it was on for cuDNN anyway."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    yield
+    torch.set_float32_matmul_precision(precision)

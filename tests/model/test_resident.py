@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from model import arenas as module
+from model import resident
 from model.arena import Arena, Sizes
 from model.arenas import Arenas
 from model.config import DecodingConfig
@@ -109,6 +110,61 @@ def test_a_batch_of_which_all_were_dropped_is_empty_and_begins_anew(search: Beam
     (ticket,) = batch.admit(sentences[:1])
     assert ticket not in tickets
     assert_as_alone(search, sentences[0], decode(batch)[ticket])
+
+
+@pytest.mark.usefixtures("late")
+def test_who_finds_no_place_is_encoded_waits_for_one_and_finds_what_it_finds_alone(
+    search: BeamSearch, arenas: Arenas, made: list[Sizes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "MOST_PLACES", 8)
+    sentences = plain_sentences(Random(5), count=30)
+    batch = ResidentBatch(arenas)
+    tickets = [ticket for first in range(0, 30, 6) for ticket in batch.admit(sentences[first : first + 6])]
+    assert len(batch) == 30
+    found = decode(batch)
+    assert {sizes.places for sizes in made} == {8}
+    for ticket, sentence in zip(tickets, sentences, strict=True):
+        assert_as_alone(search, sentence, found[ticket])
+
+
+def test_who_is_dropped_before_there_is_a_place_gets_none(
+    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "MOST_PLACES", 8)
+    sentences = plain_sentences(Random(6), count=20)
+    batch = ResidentBatch(arenas)
+    tickets = batch.admit(sentences)
+    batch.step()
+    batch.drop(set(tickets[8:19]))
+    assert len(batch) == 9
+    found = decode(batch)
+    assert sorted(found) == [*tickets[:8], tickets[19]]
+    assert_as_alone(search, sentences[19], found[tickets[19]])
+
+
+def test_of_hundreds_who_come_at_once_some_get_their_places_at_each_step(
+    arenas: Arenas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "MOST_PLACED", 10)
+    batch = ResidentBatch(arenas)
+    batch.admit([Sentence(SOURCES[0], DecodingConfig(min_length=9, max_length=9))] * 25)
+    there = []
+    for _ in range(4):
+        batch.step()
+        there.append(len(batch._sentences))
+    assert there == [10, 20, 25, 25]
+
+
+def test_a_batch_says_whether_somebody_is_being_encoded(arenas: Arenas, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = ResidentBatch(arenas)
+    assert not batch.is_encoding
+    monkeypatch.setattr(ResidentBatch, "_wait_on_device", lambda *_: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(ResidentBatch, "_event", lambda _: LateEvent(2))
+        batch.admit([Sentence(SOURCES[0], DecodingConfig(max_length=5))])
+    assert [batch.is_encoding for _ in range(3)] == [True, True, False]
+    decode(batch)
+    assert not batch.is_encoding
 
 
 @pytest.fixture
@@ -254,10 +310,7 @@ def test_a_network_that_gives_nan_finds_nothing_and_spoils_nobody_else(search: B
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_sentences_on_a_gpu_find_what_each_finds_alone_on_the_host(
-    search: BeamSearch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+def test_sentences_on_a_gpu_find_what_each_finds_alone_on_the_host(search: BeamSearch) -> None:
     network = make_network(2, end_bias=-1.0).cuda()
     batch = BeamSearch(network, [*SPECIAL, END], torch.device("cuda"), graphs=True).batch()
     random, of_ticket = Random(9), {}

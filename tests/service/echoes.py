@@ -77,6 +77,8 @@ def _masks(tokenizer: Tokenizer) -> list[int]:
 class EchoBatch:
     """Answers all of its sentences at the next step."""
 
+    is_encoding = False
+
     def __init__(self, search: "EchoSearch") -> None:
         self._search = search
         self._sentences: dict[int, Sentence] = {}

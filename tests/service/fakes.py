@@ -28,6 +28,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
 class BackwardsBatch:
     """Stands in for a batch: a sentence takes a step for each of its pieces, and is answered with ``answer``."""
 
+    is_encoding = False
+
     def __init__(self, answer: Callable[[Sentence], list[Hypothesis]]) -> None:
         self._answer = answer
         self._sentences: dict[int, Sentence] = {}
@@ -62,6 +64,8 @@ class BackwardsBatch:
 
 class GatedBatch:
     """Passes on to another batch, having told its search what is done; a step waits until the gate is open."""
+
+    is_encoding = False
 
     def __init__(self, search: "GatedSearch", batch: Any) -> None:
         self._search = search

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from service.admission import InFlight, Joins, Load, OneByOne, Policy, Static, Waiting, fitting
+from service.admission import BesideSteps, InFlight, Joins, Load, OneByOne, Policy, Static, Waiting, fitting
 
 NOTHING = Load(0, 0, 0)
 AMPLE = Load(sentences=1000, rows=10_000, positions=1_000_000)
@@ -115,6 +115,14 @@ def test_in_flight_counts_those_who_do_not_fit_among_those_who_lose_by_stopping(
 def test_in_flight_lets_as_many_in_as_fit_when_nothing_is_decoded_however_many_do_not() -> None:
     limits = AMPLE._replace(sentences=2)
     assert InFlight().admits(waiting(50, came_at=7.0), NOTHING, limits, joins=Joins(1.0, 0.0), now=7.0) == 2
+
+
+def test_who_is_encoded_beside_the_steps_is_let_in_at_once_in_one_group_at_a_time() -> None:
+    policy, load = BesideSteps(most_at_once=4), Load(100, 500, 1000)
+    assert policy.admits(waiting(3, came_at=9.0), load, AMPLE, joins=Joins(1.0, 9.0), now=9.0) == 3
+    assert policy.admits(waiting(9, came_at=9.0), load, AMPLE, joins=Joins(1.0, 9.0), now=9.0) == 4
+    assert policy.admits(waiting(9), load, AMPLE, joins=Joins(1.0, 9.0, is_encoding=True), now=99.0) == 0
+    assert policy.admits(waiting(9), load, AMPLE._replace(sentences=102), joins=Joins(1.0, 9.0), now=9.0) == 2
 
 
 class Queued(NamedTuple):
