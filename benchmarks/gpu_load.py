@@ -6,8 +6,10 @@ scheduled arrival, so that neither a slow engine nor a late thread is forgiven.
 
 import contextlib
 import gc
+import itertools
 import math
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -182,8 +184,13 @@ def decode_all(engine: Engine, bundle: Bundle, sentences: Sequence[Asked]) -> Bu
         for first in range(0, len(sentences), CHUNK)
         for answer in submit(engine, bundle, sentences[first : first + CHUNK])
     ]
-    found = [answer.result() for answer in answers]
+    # To wait for one after the other would wake this thread at each, which then wants the lock of the engine's.
+    ended, count = threading.Event(), itertools.count(1)
+    for answer in answers:
+        answer.add_done_callback(lambda _: ended.set() if next(count) == len(answers) else None)
+    ended.wait()
     seconds = time.perf_counter() - started
+    found = [answer.result() for answer in answers]
     return Bulk(len(found), sum(len(best.pieces) for best, *_ in found), seconds)
 
 
