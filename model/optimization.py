@@ -59,31 +59,16 @@ def cross_entropy(log_probabilities: Tensor, targets: Tensor, smoothing: float) 
     return Losses((1 - smoothing) * plain + smoothing * uniform, plain.detach())
 
 
-def divergence(log_probabilities: Tensor, other: Tensor, targets: Tensor) -> Tensor:
-    """Return the Kullback-Leibler divergence of distributions (B, T, V), both ways, summed over targets (B, T)."""
-    both_ways = ((log_probabilities.exp() - other.exp()) * (log_probabilities - other)).sum(dim=-1)
-    return (both_ways * (targets != PAD)).sum()
-
-
 def batch_losses(
     network: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]], batch: Batch, config: TrainingConfig
 ) -> Losses:
-    """Run the network over the batch, twice at once for R-Drop, and return the losses of one pass.
-
-    Half of the losses of Liang et al. (2021, section 2.2), so that ``r_drop`` is their alpha.
-    """
-    if config.r_drop:
-        batch = Batch(*(torch.cat((tensor, tensor)) for tensor in batch))
+    """Run the network over the batch."""
     logits, weights = network(batch.source, batch.lengths, batch.target_inputs)
     log_probabilities = torch.log_softmax(logits.float(), dim=-1)
     losses = cross_entropy(log_probabilities, batch.target_outputs, config.label_smoothing)
     if config.coverage_loss:
         again = coverage_loss(weights, batch.target_outputs != PAD)
         losses = losses._replace(objective=losses.objective + config.coverage_loss * again)
-    if config.r_drop:
-        one, other = log_probabilities.chunk(2)
-        apart = divergence(one, other, batch.target_outputs.chunk(2)[0])
-        losses = Losses((losses.objective + config.r_drop / 2 * apart) / 2, losses.plain / 2)
     return losses
 
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from model.batches import Place, Rank, share_of
 from model.config import NetworkConfig
 from model.copying import coverage_loss
-from model.data import Batch, Example, collate
+from model.data import Example, collate
 from model.network import Seq2Seq
-from model.optimization import Losses, Optimization, Update, batch_losses, cross_entropy, divergence, learning_rate
+from model.optimization import Optimization, Update, batch_losses, cross_entropy, learning_rate
 from model.parallel import open_fabric
 from model.recipe import TrainingConfig
 from model.tokenizer import END, PAD
@@ -62,49 +62,6 @@ def test_the_loss_and_its_gradient_equal_pytorchs(smoothing: float) -> None:
     torch.testing.assert_close(losses.plain, reference(0.0).detach())
     torch.testing.assert_close(losses.objective, reference(smoothing))
     torch.testing.assert_close(gradient(losses.objective), gradient(reference(smoothing)))
-
-
-def random_distributions(sentences: int) -> Tensor:
-    return torch.log_softmax(torch.randn(sentences, 3, PIECES), dim=-1)
-
-
-def test_the_divergence_is_that_of_pytorch_both_ways_without_padding() -> None:
-    torch.manual_seed(0)
-    one, other = random_distributions(2), random_distributions(2)
-    targets = torch.tensor([[5, 6, END], [5, END, PAD]])
-    there = nn.functional.kl_div(one, other, log_target=True, reduction="none").sum(-1)
-    back = nn.functional.kl_div(other, one, log_target=True, reduction="none").sum(-1)
-    expected = (there + back)[targets != PAD].sum()
-    torch.testing.assert_close(divergence(one, other, targets), expected)
-    assert divergence(one, one, targets) == 0
-
-
-def test_r_drop_is_half_of_what_liang_et_al_minimize() -> None:
-    torch.manual_seed(0)
-    outputs = random_distributions(4)  # of two sentences, and of the same two with another dropout
-    batch = Batch(torch.ones(2, 3), torch.ones(2), torch.ones(2, 3), torch.tensor([[5, 6, END], [5, END, PAD]]))
-    seen: list[tuple[int, ...]] = []
-
-    def network(source: Tensor, _lengths: Tensor, _target: Tensor) -> tuple[Tensor, Tensor]:
-        seen.append(tuple(source.shape))
-        return outputs, torch.zeros(4, 3, 3)
-
-    config = TrainingConfig(r_drop=5.0, label_smoothing=0.1)
-    passes = [cross_entropy(half, batch.target_outputs, 0.1) for half in (outputs[:2], outputs[2:])]
-    apart = divergence(outputs[:2], outputs[2:], batch.target_outputs)
-    expected = sum(one.objective for one in passes) + 5.0 * apart / 2  # equations 3 to 5
-    losses = batch_losses(network, batch, config)
-    assert seen == [(4, 3)]
-    torch.testing.assert_close(losses.objective, expected / 2)
-    torch.testing.assert_close(losses.plain, (passes[0].plain + passes[1].plain) / 2)
-
-
-def test_without_dropout_r_drop_changes_nothing() -> None:
-    losses: list[Losses] = []
-    for r_drop in (0.0, 5.0):
-        trained = optimization()
-        losses.append(batch_losses(trained.network, collate(EXAMPLES, 1), TrainingConfig(r_drop=r_drop)))
-    torch.testing.assert_close(losses[0], losses[1])
 
 
 def test_coverage_loss_is_minimized_too_and_not_told() -> None:
