@@ -1,6 +1,6 @@
 """What each choice of a recipe is worth on dev: a training as the recipe has it, and one for each change of it alone.
 
-    .venv/bin/python benchmarks/choices.py RECIPE.toml --data DATA --run RUN training.r_drop=3 network.cell=gru ...
+    .venv/bin/python benchmarks/choices.py RECIPE.toml --data DATA --run RUN network.dropout=0.1 network.cell=gru ...
 
 A change is KEY=VALUE, or several joined by a comma; --with is for what all trainings share, as
 fewer steps. They have the same seed, tokenizer and text, and one follows another; what was trained before in RUN is not

@@ -8,6 +8,7 @@ R rows, V pieces, C best pieces, N blocks of BLOCK pieces.
 """
 
 import logging
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -55,6 +56,19 @@ def normalize(logits: Tensor) -> tuple[Tensor, Tensor]:
     return maxima, normalizers
 
 
+@cache
+def has_triton(device: torch.device) -> bool:
+    """Say whether kernels can be compiled for a device, which must be a GPU."""
+    if triton is None or device.type != "cuda":
+        return False
+    try:
+        normalize(torch.zeros(1, BLOCK, device=device))
+    except Exception:  # whatever a missing C compiler or an unknown GPU makes Triton raise
+        logger.warning("Triton does not work here, so the GPU is slower", exc_info=True)
+        return False
+    return True
+
+
 class FusedStep(Step):
     """See Step; ``special`` are few."""
 
@@ -99,11 +113,4 @@ class FusedStep(Step):
 
 def gpu_step(network: Network, special: Tensor) -> Step:
     """Return the fastest step that there is for a network on a GPU."""
-    if triton is None:
-        return Step(network, special)
-    try:
-        normalize(torch.zeros(1, BLOCK, device=special.device))
-    except Exception:  # whatever a missing C compiler or an unknown GPU makes Triton raise
-        logger.warning("Triton does not work here, so steps are slower", exc_info=True)
-        return Step(network, special)
-    return FusedStep(network, special)
+    return FusedStep(network, special) if has_triton(special.device) else Step(network, special)

@@ -1,10 +1,6 @@
-"""The steps of a training: schedule, losses, and the weights on their way.
-
-B sentences, T target positions, V pieces.
-"""
+"""The steps of a training: schedule, losses of a batch, and the weights on their way."""
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -15,19 +11,11 @@ from torch.optim.swa_utils import AveragedModel
 from model.batches import Share
 from model.copying import coverage_loss
 from model.data import Batch
+from model.loss import Losses, cross_entropy
 from model.network import Seq2Seq
 from model.pruning import prune, prune_again
 from model.recipe import TrainingConfig
 from model.tokenizer import PAD
-
-
-class Losses(NamedTuple):
-    """Sums over the target pieces of a batch, in nats."""
-
-    objective: Tensor
-    """What is minimized."""
-    plain: Tensor
-    """Cross-entropy alone."""
 
 
 class Update(NamedTuple):
@@ -48,43 +36,26 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
     return config.learning_rate * min(1.0, warmup, decay)
 
 
-def cross_entropy(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> Losses:
-    """Return the losses with label smoothing (Szegedy et al. 2016, section 7) as the objective.
+class NetworkWithLosses(nn.Module):
+    """A network and the losses of its batches.
 
-    log_probabilities (B, T, V), targets (B, T); padding does not count.
+    Both are one module for Fabric, which makes float32 of all that leaves a module in mixed precision: of logits, that
+    would be a copy of twice their size, and the same again for their gradient.
     """
-    is_piece = targets != PAD
-    plain = -(log_probabilities.gather(-1, targets.unsqueeze(-1)).squeeze(-1) * is_piece).sum()
-    uniform = -(log_probabilities.mean(dim=-1) * is_piece).sum()
-    return Losses((1 - smoothing) * plain + smoothing * uniform, plain.detach())
 
+    def __init__(self, network: Seq2Seq, config: TrainingConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
 
-def divergence(log_probabilities: Tensor, other: Tensor, targets: Tensor) -> Tensor:
-    """Return the Kullback-Leibler divergence of distributions (B, T, V), both ways, summed over targets (B, T)."""
-    both_ways = ((log_probabilities.exp() - other.exp()) * (log_probabilities - other)).sum(dim=-1)
-    return (both_ways * (targets != PAD)).sum()
-
-
-def batch_losses(
-    network: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]], batch: Batch, config: TrainingConfig
-) -> Losses:
-    """Run the network over the batch, twice at once for R-Drop, and return the losses of one pass.
-
-    Half of the losses of Liang et al. (2021, section 2.2), so that ``r_drop`` is their alpha.
-    """
-    if config.r_drop:
-        batch = Batch(*(torch.cat((tensor, tensor)) for tensor in batch))
-    logits, weights = network(batch.source, batch.lengths, batch.target_inputs)
-    log_probabilities = torch.log_softmax(logits.float(), dim=-1)
-    losses = cross_entropy(log_probabilities, batch.target_outputs, config.label_smoothing)
-    if config.coverage_loss:
-        again = coverage_loss(weights, batch.target_outputs != PAD)
-        losses = losses._replace(objective=losses.objective + config.coverage_loss * again)
-    if config.r_drop:
-        one, other = log_probabilities.chunk(2)
-        apart = divergence(one, other, batch.target_outputs.chunk(2)[0])
-        losses = Losses((losses.objective + config.r_drop / 2 * apart) / 2, losses.plain / 2)
-    return losses
+    def forward(self, batch: Batch) -> Losses:
+        """Run the network over the batch."""
+        logits, weights = self.network(batch.source, batch.lengths, batch.target_inputs)
+        losses = cross_entropy(logits, batch.target_outputs, self.config.label_smoothing)
+        if self.config.coverage_loss:
+            again = coverage_loss(weights, batch.target_outputs != PAD)
+            losses = losses._replace(objective=losses.objective + self.config.coverage_loss * again)
+        return losses
 
 
 def moving_average(network: Seq2Seq, decay: float) -> AveragedModel:
@@ -109,7 +80,7 @@ class Optimization:
         self.kept = prune(self.network, config.sparsity)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
         self.average = moving_average(self.network, config.ema_decay) if config.ema_decay else None
-        self._parallel = fabric.setup_module(self.network)
+        self._parallel = fabric.setup_module(NetworkWithLosses(self.network, config))
 
     @property
     def result(self) -> Seq2Seq:
@@ -143,7 +114,7 @@ class Optimization:
         for number, part in enumerate(share.parts, 1):
             batch = Batch(*(tensor.to(self.fabric.device, non_blocking=True) for tensor in part))
             with self.fabric.no_backward_sync(self._parallel, enabled=number < len(share.parts)):
-                losses = batch_losses(self._parallel, batch, self.config)
+                losses: Losses = self._parallel(batch)
                 # Processes average their gradients, and the sum over all pieces is asked for.
                 self.fabric.backward(losses.objective * (self.fabric.world_size / share.pieces))
             loss += losses.plain

@@ -79,9 +79,6 @@ class TrainingConfig(Config):
     decay_steps: int = Field(4_000, ge=0)
     """The last steps, over which the rate falls to zero (warm-up, stable, decay: Hu et al. 2024, section 4)."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    r_drop: float = Field(0.0, ge=0)
-    """Weight of the divergence between two passes with different dropout (Liang et al. 2021, equation 4); 0 makes one
-    pass. Two take twice the time and memory."""
     ema_decay: float = Field(0.0, ge=0, lt=1)
     """Validate and export the exponential moving average of the weights, of which so much stays at each step."""
     sparsity: float = Field(0.0, ge=0, lt=1)

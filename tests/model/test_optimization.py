@@ -3,15 +3,16 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.batches import Place, Rank, share_of
 from model.config import NetworkConfig
 from model.copying import coverage_loss
-from model.data import Batch, Example, collate
+from model.data import Example, collate
+from model.loss import Losses, cross_entropy
 from model.network import Seq2Seq
-from model.optimization import Losses, Optimization, Update, batch_losses, cross_entropy, divergence, learning_rate
-from model.parallel import open_fabric
+from model.optimization import NetworkWithLosses, Optimization, Update, learning_rate
+from model.parallel import has_bf16, open_fabric
 from model.recipe import TrainingConfig
 from model.tokenizer import END, PAD
 
@@ -19,12 +20,13 @@ PIECES = 20
 EXAMPLES = [Example([4, *range(5, 5 + n), END], list(range(6, 6 + n))) for n in (1, 2, 3, 4, 5, 3, 4)]
 
 
-def optimization(dropout: float = 0.0, **training: object) -> Optimization:
+def optimization(**training: object) -> Optimization:
     """Return the steps of a tiny network, whose weights are always the same."""
     torch.manual_seed(0)
-    network = Seq2Seq(NetworkConfig(embedding_size=8, hidden_size=8, encoder_layers=1, dropout=dropout), PIECES)
-    config = TrainingConfig.model_validate({"steps": 100, "warmup_steps": 1, "decay_steps": 0, **training})
-    return Optimization(network, config, open_fabric(torch.device("cpu"), bf16=False))
+    network = Seq2Seq(NetworkConfig(embedding_size=8, hidden_size=8, encoder_layers=1, dropout=0.0), PIECES)
+    schedule = {"steps": 100, "warmup_steps": 1, "decay_steps": 0}
+    config = TrainingConfig.model_validate({"bf16": False, **schedule, **training})
+    return Optimization(network, config, open_fabric(torch.device("cpu"), bf16=config.bf16))
 
 
 def update(optimization: Optimization, step: int) -> Update:
@@ -39,83 +41,30 @@ def weights(optimization: Optimization) -> dict[str, Tensor]:
 # Losses
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
-def test_the_loss_and_its_gradient_equal_pytorchs(smoothing: float) -> None:
-    torch.manual_seed(0)
-    logits = torch.randn(3, 5, 11, requires_grad=True)
-    targets = torch.randint(1, 11, (3, 5))
-    targets[1, 3:] = PAD
-
-    def gradient(loss: Tensor) -> Tensor:
-        return torch.autograd.grad(loss, logits)[0]
-
-    def reference(label_smoothing: float) -> Tensor:
-        return nn.functional.cross_entropy(
-            logits.flatten(0, 1),
-            targets.flatten(),
-            ignore_index=PAD,
-            reduction="sum",
-            label_smoothing=label_smoothing,
-        )
-
-    losses = cross_entropy(torch.log_softmax(logits, dim=-1), targets, smoothing)
-    torch.testing.assert_close(losses.plain, reference(0.0).detach())
-    torch.testing.assert_close(losses.objective, reference(smoothing))
-    torch.testing.assert_close(gradient(losses.objective), gradient(reference(smoothing)))
-
-
-def random_distributions(sentences: int) -> Tensor:
-    return torch.log_softmax(torch.randn(sentences, 3, PIECES), dim=-1)
-
-
-def test_the_divergence_is_that_of_pytorch_both_ways_without_padding() -> None:
-    torch.manual_seed(0)
-    one, other = random_distributions(2), random_distributions(2)
-    targets = torch.tensor([[5, 6, END], [5, END, PAD]])
-    there = nn.functional.kl_div(one, other, log_target=True, reduction="none").sum(-1)
-    back = nn.functional.kl_div(other, one, log_target=True, reduction="none").sum(-1)
-    expected = (there + back)[targets != PAD].sum()
-    torch.testing.assert_close(divergence(one, other, targets), expected)
-    assert divergence(one, one, targets) == 0
-
-
-def test_r_drop_is_half_of_what_liang_et_al_minimize() -> None:
-    torch.manual_seed(0)
-    outputs = random_distributions(4)  # of two sentences, and of the same two with another dropout
-    batch = Batch(torch.ones(2, 3), torch.ones(2), torch.ones(2, 3), torch.tensor([[5, 6, END], [5, END, PAD]]))
-    seen: list[tuple[int, ...]] = []
-
-    def network(source: Tensor, _lengths: Tensor, _target: Tensor) -> tuple[Tensor, Tensor]:
-        seen.append(tuple(source.shape))
-        return outputs, torch.zeros(4, 3, 3)
-
-    config = TrainingConfig(r_drop=5.0, label_smoothing=0.1)
-    passes = [cross_entropy(half, batch.target_outputs, 0.1) for half in (outputs[:2], outputs[2:])]
-    apart = divergence(outputs[:2], outputs[2:], batch.target_outputs)
-    expected = sum(one.objective for one in passes) + 5.0 * apart / 2  # equations 3 to 5
-    losses = batch_losses(network, batch, config)
-    assert seen == [(4, 3)]
-    torch.testing.assert_close(losses.objective, expected / 2)
-    torch.testing.assert_close(losses.plain, (passes[0].plain + passes[1].plain) / 2)
-
-
-def test_without_dropout_r_drop_changes_nothing() -> None:
-    losses: list[Losses] = []
-    for r_drop in (0.0, 5.0):
-        trained = optimization()
-        losses.append(batch_losses(trained.network, collate(EXAMPLES, 1), TrainingConfig(r_drop=r_drop)))
-    torch.testing.assert_close(losses[0], losses[1])
-
-
 def test_coverage_loss_is_minimized_too_and_not_told() -> None:
     batch = collate(EXAMPLES, 1)
     network = optimization().network
-    without, half = (batch_losses(network, batch, TrainingConfig(coverage_loss=weight)) for weight in (0.0, 0.5))
+    without, half = (NetworkWithLosses(network, TrainingConfig(coverage_loss=weight))(batch) for weight in (0.0, 0.5))
     _, attended = network(batch.source, batch.lengths, batch.target_inputs)
     again = coverage_loss(attended, batch.target_outputs != PAD)
     assert again > 0
     torch.testing.assert_close(half.objective, without.objective + 0.5 * again)
     assert half.plain == without.plain
+
+
+@pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="this processor has no bfloat16")
+def test_in_mixed_precision_the_loss_is_of_logits_as_the_network_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    types: list[torch.dtype] = []
+
+    def seen(logits: Tensor, targets: Tensor, smoothing: float) -> Losses:
+        types.append(logits.dtype)
+        return cross_entropy(logits, targets, smoothing)
+
+    monkeypatch.setattr("model.optimization.cross_entropy", seen)
+    mixed, exact = optimization(bf16=True), optimization()
+    assert update(mixed, 0).loss == pytest.approx(update(exact, 0).loss, rel=0.01)
+    assert types == [torch.bfloat16, torch.float32]
+    assert all(weight.dtype == torch.float32 for weight in weights(mixed).values())
 
 
 # Schedule

@@ -75,7 +75,7 @@ def test_a_training_with_all_that_is_kept_between_steps_goes_on_after_it_was_sto
 ) -> None:
     monkeypatch.setattr(TrainingLog, "draw", lambda _: None)
     recipe = with_table(
-        tiny_recipe, "training", accumulate=2, r_drop=1.0, ema_decay=0.9, source_drop=0.1, source_shuffle=3, patience=9
+        tiny_recipe, "training", accumulate=2, ema_decay=0.9, source_drop=0.1, source_shuffle=3, patience=9
     )
     run_training(recipe, tiny_corpora, tmp_path / "straight")
     trainer = open_training(recipe, data=tiny_corpora, run=tmp_path, resume=False, device=torch.device("cpu"))
