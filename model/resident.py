@@ -23,6 +23,7 @@ from model.arenas import MOST_PLACES, Arenas
 from model.data import pad
 from model.hypothesis import Hypothesis
 from model.slots import Sentence
+from model.tokenizer import PAD
 
 AHEAD = 2
 """Steps that are started beyond the one that is waited for."""
@@ -86,7 +87,7 @@ class ResidentBatch:
         self._arena: Arena | None = None
         self._tickets = 0
         self._steps = 0
-        self._moved_at = 0
+        self._moved_at = 0  # or when a move was last thought of
         self._sentences: dict[int, tuple[int, Sentence]] = {}  # by place, each with its ticket
         self._free: list[int] = []  # places
         self._since = np.zeros(0, np.int64)  # of each place, the step that is the first of who is there
@@ -121,7 +122,7 @@ class ResidentBatch:
         wanted = [options(config, length) for config, length in zip(configs, lengths, strict=True)]
         with self._arenas.beside_steps():
             source = self._upload(pad([sentence.source for sentence in sentences]))
-            memory, state = self._arenas.encode(source, self._upload(torch.tensor(lengths)))
+            memory, state = self._arenas.encode(source, (source != PAD).sum(dim=1))
             chosen = self._upload(torch.tensor(wanted, dtype=torch.float64))
             encoded = self._event()
         needs = np.array([self._arenas.needs(c, n) for c, n in zip(configs, lengths, strict=True)])
@@ -184,10 +185,10 @@ class ResidentBatch:
         given = joining.given
         if joining.encoded:
             self._wait_on_device(joining.encoded, given)
+        there, index = self._upload(torch.tensor([places, chosen]))
         if len(chosen) < len(joining.tickets):
-            index = self._upload(torch.tensor(chosen))
             given = [tensor.index_select(0, index) for tensor in given]
-        self._arena.place(self._upload(torch.tensor(places)), *given)
+        self._arena.place(there, *given)
         for place, i in zip(places, chosen, strict=True):
             self._sentences[place] = joining.tickets[i], joining.sentences[i]
         self._needs[places] = joining.needs[chosen]
@@ -261,12 +262,13 @@ class ResidentBatch:
         """Move into a smaller arena once half of it would do, so that few sentences do not pay for many."""
         if self._arena is None or not self._sentences or self._steps < self._moved_at + STEPS_BETWEEN_MOVES:
             return
+        self._moved_at = self._steps
         needed = self._sizes(2 * self._present)
         if needed != self._arena.sizes and self._arena.sizes.hold(needed):
             try:
                 self._move(needed, self._arena.given.memory, self._arena.given.state)
             except torch.OutOfMemoryError:  # both are needed for a moment, and there is no need to move
-                self._moved_at = self._steps
+                return
 
     def _move(self, sizes: Sizes, memory: Tensor, state: Tensor) -> None:
         while self._started:  # what they say is of places in the arena that is left

@@ -39,9 +39,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
-GPU_JOIN_SENTENCES = 256
-GPU_LIMITS = Load(sentences=MOST_PLACES + GPU_JOIN_SENTENCES, rows=5 * (MOST_PLACES + GPU_JOIN_SENTENCES), positions=0)
-"""As many more as join together: who is encoded before there is a place leaves none empty while it is encoded."""
+GPU_JOIN_SENTENCES = 128
+"""For up to so many PyTorch lets cuDNN read a layer in one kernel, which takes a third of the time of two for each
+position, and a fiftieth of the host's to ask for them."""
+GPU_LIMITS = Load(sentences=MOST_PLACES + 256, rows=5 * (MOST_PLACES + 256), positions=0)
+"""More than there are places: who is encoded before there is one leaves none empty while it is encoded."""
 FOREGROUND_PIECES = 64
 """Some six short sentences: what somebody waits for, rather than a document."""
 CLOSE_SECONDS = 3.0
