@@ -50,6 +50,8 @@ PERCENTILES = (1, 50, 99)
 """Of lengths, reported."""
 DOCUMENTS_ONE_IN = 20
 SHOWN = 14
+SHOWN_BUSY = 0.01
+"""Of streams."""
 
 console = Console(width=140)
 
@@ -173,7 +175,7 @@ def measure_timeline(bench: Bench, count: int) -> None:
         timeline = watch_device(lambda: decode_all(engine, bench.bundle, sentences))
         host = watch_host(lambda: decode_all(engine, bench.bundle, sentences))
     console.print(f"{timeline.seconds:.2f} s, of which anything ran on the device in {timeline.busy:.0%}")
-    for number, busy, kernels in timeline.streams:
+    for number, busy, kernels in (stream for stream in timeline.streams if stream.busy >= SHOWN_BUSY):
         listed = Table(f"stream {number}: busy {busy:.0%}", "share of the time", "one, us")
         for name, share, microseconds in kernels:
             listed.add_row(name[:100], f"{share:.1%}", f"{microseconds:.1f}")

@@ -23,6 +23,7 @@ from model.config import DecodingConfig
 from model.constraints import wanted_pieces
 from model.data import pad
 from model.fused import gpu_step
+from model.gates import use_fused_gates
 from model.graphs import GraphedNetwork
 from model.guidance import Guide
 from model.hypothesis import Ended, Hypothesis, repeated_ngrams, score
@@ -307,6 +308,8 @@ class BeamSearch:
         is_scripted = isinstance(network, torch.jit.ScriptModule) and not graphs
         self._step = torchscript.compiled(step) if is_scripted else step
         self._arenas = Arenas(gpu_step(network, special), device) if graphs else None
+        if graphs:
+            use_fused_gates(device)
 
     def prepare(self, config: DecodingConfig) -> None:
         """Make what the first requests with such options would wait for."""
