@@ -23,7 +23,7 @@ MOST_PLACES = PLACES[-1]
 WIDTHS = (1, 2, 5, 8)
 POSITIONS = 32
 """The smallest number of them, as of pieces; the others are its doubles."""
-PREPARED_SENTENCES, PREPARED_POSITIONS = 128, (32, 64, 128)
+PREPARED_SENTENCES, PREPARED_POSITIONS = 256, (32, 64, 128)
 """Up to how many joining sentences, and for which sources, graphs are made beforehand."""
 KEPT = 32
 """Arenas that are kept though nobody uses them: each holds its memory and its graph."""

@@ -141,44 +141,28 @@ class InFlight:
     for them (as in the ski-rental problem, that is at most twice the least possible loss), and at once when nobody is
     being decoded. They wait at the door since they came, or since it was open last: under load they come in by groups,
     and the others stop less often.
+
+    On a GPU, which encodes beside the steps of the others, what they lose is what the host takes to ask for it. There
+    one group is encoded at a time, as to encode hundreds takes about as long as to encode one.
     """
 
     window_seconds = 0.0
     pace = 2.0
-    most_at_once = ANY_NUMBER
 
-    def __init__(self, foreground_pieces: float = math.inf) -> None:
+    def __init__(self, foreground_pieces: float = math.inf, most_at_once: int = ANY_NUMBER) -> None:
         self.foreground_pieces = foreground_pieces
+        self.most_at_once = most_at_once
 
     def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
         """See Policy."""
-        count = fitting(waiting, load, limits)
+        if joins.is_encoding:
+            return 0
+        count = fitting(waiting[: self.most_at_once], load, limits)
         if not load.sentences:
             return count
         waited = sum(now - max(one.came_at, joins.last_at) for one in waiting[:count])
         others = load.sentences + len(waiting) - count
         return count if waited >= others * joins.seconds else 0
-
-
-class BesideSteps:
-    """Sentences join between any two steps, and have been encoded beside the steps before, as on a GPU.
-
-    The others lose next to nothing by it, so those at the door are let in at once; but one group at a time, as to
-    encode hundreds takes about as long as to encode one. On a GPU a step costs about the same for few and for many, so
-    that two lanes would take twice as long as one.
-    """
-
-    window_seconds = 0.0
-    pace = 2.0
-    foreground_pieces = math.inf
-
-    def __init__(self, most_at_once: int) -> None:
-        self.most_at_once = most_at_once
-
-    def admits(self, waiting: Sequence[Waiting], load: Load, limits: Load, joins: Joins, now: float) -> int:
-        """See Policy."""
-        del now
-        return 0 if joins.is_encoding else fitting(waiting[: self.most_at_once], load, limits)
 
 
 class Static:

@@ -24,7 +24,7 @@ from model.config import MAX_BEAM_SIZE, DecodingConfig
 from model.guidance import Terms
 from model.hypothesis import Hypothesis
 from model.search import Sentence
-from service.admission import BesideSteps, InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
+from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
 from service.errors import NotReady, Overloaded
 from service.lanes import Lanes, Turn
 from service.logs import request_id
@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
-GPU_JOIN_SENTENCES = 128
-"""For up to so many PyTorch lets cuDNN read a layer in one kernel, which takes a third of the time of two for each
-position, and a fiftieth of the host's to ask for them."""
-GPU_LIMITS = Load(sentences=MOST_PLACES + 256, rows=5 * (MOST_PLACES + 256), positions=0)
+GPU_JOIN_SENTENCES = 256
+GPU_LIMITS = Load(sentences=MOST_PLACES + GPU_JOIN_SENTENCES, rows=5 * (MOST_PLACES + GPU_JOIN_SENTENCES), positions=0)
 """More than there are places: who is encoded before there is one leaves none empty while it is encoded."""
 FOREGROUND_PIECES = 64
 """Some six short sentences: what somebody waits for, rather than a document."""
@@ -284,7 +282,8 @@ def make_engine(settings: Settings, metrics: Metrics) -> Engine:
     is_gpu = choose_device(settings).type == "cuda"
     usual = GPU_LIMITS if is_gpu else CPU_LIMITS
     policies: dict[str, Policy] = {
-        "in-flight": BesideSteps(GPU_JOIN_SENTENCES) if is_gpu else InFlight(FOREGROUND_PIECES),
+        # On a GPU a step takes about as long for one as for many, so that two lanes would take twice as long as one.
+        "in-flight": InFlight(math.inf, GPU_JOIN_SENTENCES) if is_gpu else InFlight(FOREGROUND_PIECES),
         "static-10ms": Static(window_seconds=0.010),
         "static": Static(),
         "one-by-one": OneByOne(),

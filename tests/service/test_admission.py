@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from service.admission import BesideSteps, InFlight, Joins, Load, OneByOne, Policy, Static, Waiting, fitting
+from service.admission import InFlight, Joins, Load, OneByOne, Policy, Static, Waiting, fitting
 
 NOTHING = Load(0, 0, 0)
 AMPLE = Load(sentences=1000, rows=10_000, positions=1_000_000)
@@ -117,12 +117,11 @@ def test_in_flight_lets_as_many_in_as_fit_when_nothing_is_decoded_however_many_d
     assert InFlight().admits(waiting(50, came_at=7.0), NOTHING, limits, joins=Joins(1.0, 0.0), now=7.0) == 2
 
 
-def test_who_is_encoded_beside_the_steps_is_let_in_at_once_in_one_group_at_a_time() -> None:
-    policy, load = BesideSteps(most_at_once=4), Load(100, 500, 1000)
-    assert policy.admits(waiting(3, came_at=9.0), load, AMPLE, joins=Joins(1.0, 9.0), now=9.0) == 3
-    assert policy.admits(waiting(9, came_at=9.0), load, AMPLE, joins=Joins(1.0, 9.0), now=9.0) == 4
-    assert policy.admits(waiting(9), load, AMPLE, joins=Joins(1.0, 9.0, is_encoding=True), now=99.0) == 0
-    assert policy.admits(waiting(9), load, AMPLE._replace(sentences=102), joins=Joins(1.0, 9.0), now=9.0) == 2
+def test_nobody_is_let_in_while_others_are_encoded_beside_the_steps_and_then_no_more_than_join_together() -> None:
+    policy, load = InFlight(most_at_once=4), Load(100, 500, 1000)
+    assert policy.admits(waiting(9), load, AMPLE, joins=Joins(0.0, 0.0, is_encoding=True), now=99.0) == 0
+    assert policy.admits(waiting(9), NOTHING, AMPLE, joins=Joins(0.0, 0.0, is_encoding=True), now=99.0) == 0
+    assert policy.admits(waiting(9), load, AMPLE, joins=Joins(0.0, 0.0), now=99.0) == 4
 
 
 class Queued(NamedTuple):
