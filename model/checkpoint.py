@@ -15,6 +15,9 @@ from model.network import Seq2Seq
 from model.recipe import Recipe
 from model.tokenizer import Tokenizer, TokenizerError
 
+GONE = ("r_drop", "source_drop", "source_shuffle")
+"""Keys of [training] that there were, and did not help: they stand in earlier checkpoints, most of them not used."""
+
 
 class CheckpointError(ValueError):
     """A checkpoint that is missing, damaged or of another version of the code."""
@@ -52,7 +55,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         return Checkpoint(
-            recipe=Recipe.model_validate(content["recipe"]),
+            recipe=Recipe.model_validate(_without_gone(content["recipe"])),
             tokenizer=Tokenizer(content["tokenizer"]),
             network_state=content["network_state"],
             scores=content["scores"],
@@ -68,6 +71,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: its tokenizer: {error}") from error
     except Exception as error:  # whatever its file happens to break: pickle, zip, key, OS and runtime errors
         raise CheckpointError(f"{path}: not a checkpoint, or damaged ({type(error).__name__})") from error
+
+
+def _without_gone(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is gone and was not used; what was is refused, as a training would go on without it."""
+    training = {key: value for key, value in recipe.get("training", {}).items() if value or key not in GONE}
+    return {**recipe, "training": training}
 
 
 def restore_network(checkpoint: Checkpoint) -> Seq2Seq:

@@ -97,10 +97,6 @@ class TrainingConfig(Config):
     """Among how many best segmentations to sample."""
     mask_share: float = Field(0.0, ge=0, le=1)
     """Of the pairs, how many have names and numbers that both sides hold masked, anew in each epoch."""
-    source_drop: float = Field(0.0, ge=0, lt=1)
-    """Share of source pieces that are left out, anew in each epoch (Lample et al. 2018, section 2.3)."""
-    source_shuffle: int = Field(0, ge=0)
-    """How many places a source piece may move from its own (the same section; 3 there)."""
     workers: int = Field(0, ge=0)
     """Processes that prepare batches ahead of each training process, with as many windows in memory; 0: itself does.
     For a GPU, which else waits for the text: 4, or 8 with masks or sampled segmentations."""

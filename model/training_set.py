@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from model.cache import Cache, cache_key, find_cache, write_cache
 from model.data import Example, corpus_pairs, tokenize_pairs
 from model.masks import mask_names
-from model.noise import add_noise
 from model.recipe import FilterConfig, Recipe, RecipeError, TrainingConfig
 from model.tokenizer import END, Tokenizer
 
@@ -61,8 +60,8 @@ class TrainingSet:
     ) -> Iterator[Numbered]:
         """Yield the epoch's batches from number ``start`` on, each as an epoch from its beginning has it.
 
-        Names are masked, segmentations sampled and noise added anew when the recipe asks for it. ``turns`` says of each
-        batch in turn whether it is made: a worker makes its own alone.
+        Names are masked and segmentations sampled anew when the recipe asks for it. ``turns`` says of each batch in
+        turn whether it is made: a worker makes its own alone.
         """
         generator = np.random.default_rng(Random(f"{config.seed} {epoch}").getrandbits(128))
         blocks = generator.permutation(self._blocks)
@@ -97,9 +96,6 @@ class TrainingSet:
             examples = [self._mask(one, random) if random.random() < config.mask_share else one for one in examples]
         if config.sampling_alpha:
             examples = self._sample(examples, config, random)
-        if config.source_drop or config.source_shuffle:
-            random = Random(f"{seed} noise")
-            examples = [add_noise(example, config, random) for example in examples]
         return examples
 
     def _mask(self, example: Example, random: Random) -> Example:

@@ -56,7 +56,7 @@ def test_workers_make_the_batches_of_one_process_in_its_order_also_from_a_place_
 ) -> None:
     monkeypatch.setattr("model.training_set.BLOCK_PAIRS", 20)
     config = tiny_recipe.training.model_copy(
-        update={"window_pairs": 150, "source_drop": 0.1, "source_shuffle": 3, "accumulate": 2, "workers": workers}
+        update={"window_pairs": 150, "sampling_alpha": 0.3, "accumulate": 2, "workers": workers}
     )
     places = [
         (Place(epoch, number), examples)

@@ -120,6 +120,20 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path: Path) -> N
     assert not (tmp_path / "touched").exists()
 
 
+@pytest.mark.parametrize(("value", "is_read"), [(0.0, True), (3.0, False)])
+def test_a_key_that_is_gone_is_forgotten_where_it_was_not_used_and_refused_where_it_was(
+    tiny_checkpoint: Path, tmp_path: Path, value: float, is_read: bool
+) -> None:
+    content = torch.load(tiny_checkpoint, weights_only=True)
+    content["recipe"]["training"]["r_drop"] = value
+    torch.save(content, tmp_path / "old.pt")
+    if is_read:
+        assert load_checkpoint(tmp_path / "old.pt").recipe == load_checkpoint(tiny_checkpoint).recipe
+    else:
+        with pytest.raises(CheckpointError, match=r"training.r_drop: is unknown"):
+            load_checkpoint(tmp_path / "old.pt")
+
+
 def test_weights_that_do_not_fit_the_recipe_are_refused(checkpoint: Checkpoint) -> None:
     weights = {**checkpoint.network_state, "output_bias": torch.zeros(3)}
     with pytest.raises(CheckpointError, match=r"weights do not fit the recipe: .*output_bias") as caught:

@@ -74,9 +74,7 @@ def test_a_training_with_all_that_is_kept_between_steps_goes_on_after_it_was_sto
     tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TrainingLog, "draw", lambda _: None)
-    recipe = with_table(
-        tiny_recipe, "training", accumulate=2, ema_decay=0.9, source_drop=0.1, source_shuffle=3, patience=9
-    )
+    recipe = with_table(tiny_recipe, "training", accumulate=2, ema_decay=0.9, sampling_alpha=0.3, patience=9)
     run_training(recipe, tiny_corpora, tmp_path / "straight")
     trainer = open_training(recipe, data=tiny_corpora, run=tmp_path, resume=False, device=torch.device("cpu"))
 
