@@ -40,6 +40,8 @@ def draw_trials(path: Path, trials: Sequence[Trial], spans: Mapping[str, SpanCon
     cut = [trial for trial in trials if not trial.is_finished and trial.score is not None]
     for axes, key in zip([history, *keys], [None, *spans], strict=False):
         for some, marker, label in ((finished, "o", "finished"), (cut, "x", "pruned")):
+            if not some:
+                continue
             places = [trial.number if key is None else _place(trial.values[key], spans[key]) for trial in some]
             axes.plot(places, [trial.score for trial in some], marker, markersize=5, label=label)
         axes.set(xlabel=key or "trial", ylabel="score on dev")
@@ -51,8 +53,11 @@ def draw_trials(path: Path, trials: Sequence[Trial], spans: Mapping[str, SpanCon
     for axes, span in zip(keys, spans.values(), strict=False):
         if span.choices:
             axes.set_xticks(range(len(span.choices)), map(str, span.choices))
-        elif span.log:
+        elif span.log and span.low and span.high:
             axes.set_xscale("log")
+            ticks = [span.low, math.sqrt(span.low * span.high), span.high]  # matplotlib's own write over each other
+            axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+            axes.minorticks_off()
     for axes in keys[len(spans) :]:
         axes.set_axis_off()
     figure.savefig(path, dpi=110)
