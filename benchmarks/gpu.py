@@ -25,7 +25,6 @@ from gpu_measure import (
     open_bench,
 )
 
-from model.arenas import MOST_PLACES
 from model.checkpoint import Checkpoint, save_checkpoint
 from model.config import DecodingConfig, DType, NetworkConfig, Task, TokenizerConfig
 from model.data import read_rows
@@ -180,7 +179,7 @@ def all_of_them(
 ) -> None:
     """Do all of it with one start: a step, all at hand, loads, and loads with documents."""
     bench = open_bench(bundle, dtype, sentences, report, texts)
-    measure_step(bench, min(sentences, MOST_PLACES))
+    measure_step(bench, sentences)
     measure_offline(bench, [sentences], count, rounds=2)
     measure_mixed(bench, seconds, measure_server(bench, seconds, BOUND_MS))
 

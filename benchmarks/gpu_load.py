@@ -19,7 +19,6 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from model.arenas import MOST_PLACES
 from model.bundle import Bundle
 from model.config import DecodingConfig
 from model.data import read_rows
@@ -152,17 +151,11 @@ def submit(engine: Engine, bundle: Bundle, sentences: Sequence[Asked]) -> list[A
 
 @contextlib.contextmanager
 def engine_of(policy: str, max_sentences: int, beam_size: int) -> Iterator[Engine]:
-    """Run an engine of that policy that refuses nobody.
-
-    A static batch has no more sentences than there are places at once, or it would not be static.
-    """
-    if policy != IN_FLIGHT:
-        max_sentences = min(max_sentences, MOST_PLACES)
+    """Run an engine of that policy that refuses nobody."""
     settings = load_settings(
         policy=policy,
         max_batch_sentences=max_sentences,
         max_batch_rows=max_sentences * beam_size,
-        max_batch_positions=UNLIMITED,
         max_queued_pieces=UNLIMITED,
     )
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -176,6 +169,8 @@ def engine_of(policy: str, max_sentences: int, beam_size: int) -> Iterator[Engin
 
 def decode_all(engine: Engine, bundle: Bundle, sentences: Sequence[Asked]) -> Bulk:
     """Submit all at once, and wait for the last."""
+    if not sentences:
+        return Bulk(0, 0, 0.0)
     gc.collect()
     gc.freeze()  # as the service does
     started = time.perf_counter()

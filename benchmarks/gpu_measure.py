@@ -30,6 +30,7 @@ from gpu_timeline import watch_device, watch_host
 from rich.console import Console
 from rich.table import Table
 
+from model.arenas import MOST_PLACES
 from model.bundle import Bundle, load_bundle
 from model.config import DType
 from service.bench.capacity import largest_load
@@ -169,6 +170,8 @@ def measure_offline(bench: Bench, limits: list[int], count: int, rounds: int) ->
 
 def measure_timeline(bench: Bench, count: int) -> None:
     """Print what the device and the host do while all is at hand."""
+    if not torch.cuda.is_available():
+        raise MeasureError("there is no GPU to look at")
     sentences = (bench.sentences * -(-count // len(bench.sentences)))[:count]
     with engine_of(IN_FLIGHT, bench.limit, bench.beam_size) as engine:
         decode_all(engine, bench.bundle, sentences[: 4 * bench.limit])
@@ -257,6 +260,7 @@ def measure_step(bench: Bench, count: int) -> None:
     """Time a step of so many sentences, and print what it is made of."""
     if not has_known_products(bench.bundle.manifest.networks[0], bench.bundle.dtype):
         raise MeasureError("only the products of plain LSTMs with general or dot attention are known, and not in int8")
+    count = min(count, MOST_PLACES)  # of more, some would wait for others, and not all have all of their rows
     report = report_step(bench.bundle, [one.source for one in bench.sentences[:count]])
     table = Table("sentences", "rows", "positions", "admit, ms", "step, ms", "products, ms", "share of the floor")
     sizes = (report.sentences, report.rows, report.positions)

@@ -16,7 +16,8 @@ from model.recipe import Recipe
 from model.tokenizer import Tokenizer, TokenizerError
 
 GONE = ("r_drop", "source_drop", "source_shuffle")
-"""Keys of [training] that there were, and did not help: they stand in earlier checkpoints, most of them not used."""
+"""Keys of [training] that there were, and did not help. They stand in earlier checkpoints, and mean nothing to who uses
+a network; who goes on with a training has a recipe without them."""
 
 
 class CheckpointError(ValueError):
@@ -74,8 +75,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _without_gone(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is gone and was not used; what was is refused, as a training would go on without it."""
-    training = {key: value for key, value in recipe.get("training", {}).items() if value or key not in GONE}
+    training = {key: value for key, value in recipe.get("training", {}).items() if key not in GONE}
     return {**recipe, "training": training}
 
 

@@ -10,6 +10,7 @@ R rows, H hidden size.
 import logging
 import warnings
 from functools import cache
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -25,7 +26,8 @@ except ModuleNotFoundError:
 logger = logging.getLogger(__name__)
 
 OPERATOR = "_thnn_fused_lstm_cell"
-TOLERANCE = 1e-3
+TOLERANCES = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+_LOCK = Lock()
 # What it registers lives as long as it does.
 _library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
 
@@ -95,6 +97,7 @@ def lstm_gates(
     rows, size = cells.shape
     if input_biases is None or hidden_biases is None:
         input_biases = hidden_biases = of_inputs.new_zeros(4 * size)
+    input_biases, hidden_biases = input_biases.contiguous(), hidden_biases.contiguous()
     of_inputs, of_hidden, cells = of_inputs.contiguous(), of_hidden.contiguous(), _with_dense_rows(cells)
     hidden, new_cells, gates = cells.new_empty(rows, size), cells.new_empty(rows, size), torch.empty_like(of_inputs)
     block = min(1024, 1 << (size - 1).bit_length())
@@ -119,25 +122,44 @@ def _with_dense_rows(tensor: Tensor) -> Tensor:
     return tensor if tensor.stride(1) == 1 else tensor.contiguous()
 
 
-@cache
 def use_fused_gates(device: torch.device) -> bool:
-    """Have PyTorch step LSTMs with this kernel on GPUs, if it works on the device; say whether it does."""
-    if not has_triton(device):
-        return False
-    cell = torch.nn.LSTMCell(24, 40, device=device)
-    inputs, h, c = (torch.randn(3, size, device=device) for size in (24, 40, 40))
-    with torch.inference_mode():
-        products = inputs @ cell.weight_ih.T, h @ cell.weight_hh.T
-        expected = cell(inputs, (h, c))
-        try:
-            found = lstm_gates(*products, c, cell.bias_ih, cell.bias_hh)[:2]
-        except Exception:  # whatever Triton raises
-            logger.warning("the kernel for LSTMs does not work here, so the GPU is slower", exc_info=True)
+    """Have PyTorch step LSTMs with this kernel on GPUs if it works on the device; say whether it does.
+
+    To be asked before anything is stepped there: other threads may be using the operator that is replaced.
+    """
+    with _LOCK:
+        if not _works(device):
             return False
-        if not all(torch.allclose(*both, atol=TOLERANCE) for both in zip(found, expected, strict=True)):
-            logger.warning("the kernel for LSTMs gives other numbers than PyTorch here, and is not used")
-            return False
+        _register()
+        return True
+
+
+@cache
+def _register() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that PyTorch's own is replaced
         _library.impl(OPERATOR, lstm_gates, "CUDA")  # type: ignore[no-untyped-call]
-    return True
+
+
+@cache
+def _works(device: torch.device) -> bool:
+    """Say whether the kernel gives on a device what PyTorch's does, in all types in which networks are served."""
+    if not has_triton(device):
+        return False
+    try:
+        return all(_is_right(device, dtype, tolerance) for dtype, tolerance in TOLERANCES.items())
+    except Exception:  # whatever Triton raises
+        logger.warning("the kernel for LSTMs does not work here, so the GPU is slower", exc_info=True)
+        return False
+
+
+def _is_right(device: torch.device, dtype: torch.dtype, tolerance: float) -> bool:
+    cell = torch.nn.LSTMCell(24, 40, device=device, dtype=dtype)
+    inputs, h, c = (torch.randn(3, size, device=device, dtype=dtype) for size in (24, 40, 40))
+    with torch.inference_mode():
+        expected = cell(inputs, (h, c))
+        found = lstm_gates(inputs @ cell.weight_ih.T, h @ cell.weight_hh.T, c, cell.bias_ih, cell.bias_hh)[:2]
+    is_right = all(torch.allclose(*both, atol=tolerance) for both in zip(found, expected, strict=True))
+    if not is_right:
+        logger.warning("the kernel for LSTMs gives other numbers than PyTorch here in %s, and is not used", dtype)
+    return is_right

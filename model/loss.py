@@ -43,7 +43,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Losses:
     """
     logits = logits.flatten(0, -2).contiguous()
     function = FusedCrossEntropy if has_triton(logits.device) else CrossEntropy
-    plain, uniform = function.apply(logits, targets.flatten())  # type: ignore[no-untyped-call]
+    plain, uniform = function.apply(logits, targets.flatten().contiguous())  # type: ignore[no-untyped-call]
     return Losses((1 - smoothing) * plain + smoothing * uniform, plain.detach())
 
 

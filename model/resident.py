@@ -28,10 +28,15 @@ from model.tokenizer import PAD
 AHEAD = 2
 """Steps that are started beyond the one that is waited for."""
 MOST_PLACED = 64
-"""Sentences that get their places at one step: who begins together ends together, and while the host answers hundreds
-at once the device runs out of steps."""
+"""Sentences that get their places at one step beside others: who begins together ends together, and while the host
+answers hundreds at once the device runs out of steps."""
 STEPS_BETWEEN_MOVES = 64
 """At least, before a move into a smaller arena: long sentences come and go, and a move costs a few steps."""
+
+
+def _has_happened(event: torch.cuda.Event | None) -> bool:
+    """Say whether it is known without waiting; where there is no event, all has been done."""
+    return event is None or bool(event.query())  # type: ignore[no-untyped-call]
 
 
 @dataclass
@@ -47,10 +52,6 @@ class Joining:
     waiting: list[int]
     """Which of them have no place yet."""
 
-    def is_encoded(self) -> bool:
-        """Say whether it is known without waiting."""
-        return self.encoded is None or bool(self.encoded.query())  # type: ignore[no-untyped-call]
-
 
 class Started(NamedTuple):
     """A step, and the live rows of each place after it as soon as ``copied`` has happened."""
@@ -58,10 +59,6 @@ class Started(NamedTuple):
     number: int
     rows: Tensor
     copied: torch.cuda.Event | None
-
-    def is_done(self) -> bool:
-        """Say whether it is known without waiting."""
-        return self.copied is None or bool(self.copied.query())  # type: ignore[no-untyped-call]
 
 
 class Leaving(NamedTuple):
@@ -73,10 +70,6 @@ class Leaving(NamedTuple):
     ended: list[Tensor]
     copied: torch.cuda.Event | None
 
-    def is_there(self) -> bool:
-        """Say whether it is known without waiting."""
-        return self.copied is None or bool(self.copied.query())  # type: ignore[no-untyped-call]
-
 
 class ResidentBatch:
     """The face of model.search.Batch, for sentences that want neither attention nor constraints nor a guard."""
@@ -87,7 +80,7 @@ class ResidentBatch:
         self._arena: Arena | None = None
         self._tickets = 0
         self._steps = 0
-        self._moved_at = 0  # or when a move was last thought of
+        self._thought_of_moving_at = 0
         self._sentences: dict[int, tuple[int, Sentence]] = {}  # by place, each with its ticket
         self._free: list[int] = []  # places
         self._since = np.zeros(0, np.int64)  # of each place, the step that is the first of who is there
@@ -102,17 +95,14 @@ class ResidentBatch:
         return self._present + sum(len(one.tickets) - len(one.dropped) for one in self._leaving)
 
     @property
-    def _waiting(self) -> int:
-        return sum(len(joining.waiting) for joining in self._joining)
-
-    @property
     def _present(self) -> int:
-        return len(self._sentences) + self._waiting
+        """How many have places, or will."""
+        return len(self._sentences) + sum(len(joining.waiting) for joining in self._joining)
 
     @property
     def is_encoding(self) -> bool:
         """Whether somebody is being encoded beside the steps."""
-        return bool(self._joining) and not self._joining[-1].is_encoded()
+        return bool(self._joining) and not _has_happened(self._joining[-1].encoded)
 
     @torch.inference_mode()
     def admit(self, sentences: Sequence[Sentence]) -> list[int]:
@@ -155,7 +145,9 @@ class ResidentBatch:
         self._join()
         if self._sentences:
             self._start()
-        while self._started and (len(self._started) > AHEAD or self._started[0].is_done() or not self._sentences):
+        while self._started and (
+            len(self._started) > AHEAD or not self._sentences or _has_happened(self._started[0].copied)
+        ):
             self._look()
         done = self._arrived()
         if not self._present:
@@ -164,10 +156,10 @@ class ResidentBatch:
 
     def _join(self) -> None:
         """Give places to those who have been encoded; if nobody else is there, the next step waits for them."""
-        room = MOST_PLACED
+        room = MOST_PLACED if self._sentences else MOST_PLACES
         while self._joining and self._free and room:
             joining = self._joining[0]
-            if self._sentences and not joining.is_encoded():
+            if self._sentences and not _has_happened(joining.encoded):
                 return
             count = min(room, len(self._free))
             now, joining.waiting = joining.waiting[:count], joining.waiting[count:]
@@ -231,7 +223,7 @@ class ResidentBatch:
     def _arrived(self) -> list[tuple[int, list[Hypothesis]]]:
         """Return what is there of those who have left; all of it, once there is nobody to step for meanwhile."""
         done = []
-        while self._leaving and (not self._present or self._leaving[0].is_there()):
+        while self._leaving and (not self._present or _has_happened(self._leaving[0].copied)):
             leaving = self._leaving.popleft()
             if leaving.copied:
                 leaving.copied.synchronize()
@@ -247,7 +239,7 @@ class ResidentBatch:
 
     def _sizes(self, count: int, *needs: NDArray[np.int64]) -> Sizes:
         """Return the smallest for so many, with what all who are here and those with ``needs`` need at most."""
-        every = (self._needs, *(joining.needs for joining in self._joining), *needs)
+        every = (self._needs, *(joining.needs[joining.waiting] for joining in self._joining), *needs)
         most = np.max([needed.max(axis=0) for needed in every if len(needed)], axis=0)
         return self._arenas.fitting(Sizes(min(count, MOST_PLACES), *most.tolist()))
 
@@ -260,9 +252,9 @@ class ResidentBatch:
 
     def _shrink(self) -> None:
         """Move into a smaller arena once half of it would do, so that few sentences do not pay for many."""
-        if self._arena is None or not self._sentences or self._steps < self._moved_at + STEPS_BETWEEN_MOVES:
+        if self._arena is None or not self._sentences or self._steps < self._thought_of_moving_at + STEPS_BETWEEN_MOVES:
             return
-        self._moved_at = self._steps
+        self._thought_of_moving_at = self._steps
         needed = self._sizes(2 * self._present)
         if needed != self._arena.sizes and self._arena.sizes.hold(needed):
             try:
@@ -285,7 +277,7 @@ class ResidentBatch:
         self._needs, self._since = np.zeros((sizes.places, needs.shape[1]), np.int64), np.zeros(sizes.places, np.int64)
         self._needs[:count], self._since[:count] = needs, since
         self._free = list(range(sizes.places - 1, count - 1, -1))  # the first one last, whence places are taken
-        self._moved_at = self._steps
+        self._thought_of_moving_at = self._steps
 
     def _release(self) -> None:
         if self._arena:

@@ -143,7 +143,7 @@ class InFlight:
     and the others stop less often.
 
     On a GPU, which encodes beside the steps of the others, what they lose is what the host takes to ask for it. There
-    one group is encoded at a time, as to encode hundreds takes about as long as to encode one.
+    one group is encoded at a time, as to encode a hundred takes about as long as to encode one.
     """
 
     window_seconds = 0.0

@@ -23,6 +23,7 @@ from model.bundle import Bundle
 from model.config import MAX_BEAM_SIZE, DecodingConfig
 from model.guidance import Terms
 from model.hypothesis import Hypothesis
+from model.mixed import LONGEST
 from model.search import Sentence
 from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
 from service.errors import NotReady, Overloaded
@@ -38,10 +39,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CPU_LIMITS = Load(sentences=12, rows=96, positions=0)
+CPU_LIMITS = Load(sentences=12, rows=96, positions=50_000)
 GPU_JOIN_SENTENCES = 256
-GPU_LIMITS = Load(sentences=MOST_PLACES + GPU_JOIN_SENTENCES, rows=5 * (MOST_PLACES + GPU_JOIN_SENTENCES), positions=0)
+"""For at most 128 cuDNN reads a layer in one kernel, but the host has to ask for twice as many groups."""
+GPU_SENTENCES = MOST_PLACES + GPU_JOIN_SENTENCES
 """More than there are places: who is encoded before there is one leaves none empty while it is encoded."""
+GPU_LIMITS = Load(GPU_SENTENCES, rows=5 * GPU_SENTENCES, positions=GPU_SENTENCES * LONGEST)
 FOREGROUND_PIECES = 64
 """Some six short sentences: what somebody waits for, rather than a document."""
 CLOSE_SECONDS = 3.0
@@ -288,14 +291,17 @@ def make_engine(settings: Settings, metrics: Metrics) -> Engine:
         "static": Static(),
         "one-by-one": OneByOne(),
     }
+    limits = Load(
+        settings.max_batch_sentences or usual.sentences,
+        settings.max_batch_rows or usual.rows,
+        settings.max_batch_positions or usual.positions,
+    )
+    if is_gpu and settings.policy != "in-flight":  # a batch of which some wait for the places of others were not static
+        limits = limits._replace(sentences=min(limits.sentences, MOST_PLACES))
     return Engine(
         metrics,
         policy=policies[settings.policy],
-        limits=Load(
-            settings.max_batch_sentences or usual.sentences,
-            settings.max_batch_rows or usual.rows,
-            settings.max_batch_positions,
-        ),
+        limits=limits,
         threads=share_cores(settings),
         max_queued_pieces=settings.max_queued_pieces,
     )

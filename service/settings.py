@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     """Sentences that a thread decodes together; by default as many as make a step's time worthwhile on the device."""
     max_batch_rows: int | None = Field(None, ge=1)
     """Hypotheses that a thread decodes together: the beam sizes of its sentences."""
-    max_batch_positions: int = Field(50_000, ge=1)
+    max_batch_positions: int | None = Field(None, ge=1)
     """Source positions that a thread holds, each sentence padded to the longest."""
     max_queued_pieces: int = Field(100_000, ge=1)
     """Source pieces that may wait; what would exceed its client's part is refused, unless none of the client wait."""

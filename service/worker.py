@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from model.bundle import Bundle
@@ -62,12 +63,15 @@ class _Admitted(NamedTuple):
     at: float
 
 
-class _Decoding(NamedTuple):
+@dataclass
+class _Decoding:
     """The sentences of one bundle, by their tickets in its batch."""
 
     name: str
     batch: Batch | MixedBatch
     jobs: dict[int, _Admitted]
+    is_encoding: bool = False
+    """See Joins; as of its last step, where what a device tells of earlier faults is caught."""
 
 
 class Worker:
@@ -90,8 +94,8 @@ class Worker:
 
     @property
     def joins(self) -> Joins:
-        """The cheapest admission of late, which is what it costs to stop for one at all, and when the last was."""
-        is_encoding = any(decoding.batch.is_encoding for decoding in self._decoding.values())
+        """The cheapest admission of late, which is what it costs to stop for one at all; and when the last was."""
+        is_encoding = any(decoding.is_encoding for decoding in self._decoding.values())
         return Joins(self._join_seconds, self._joined_at, is_encoding)
 
     def limits(self, limits: Load) -> Load:
@@ -180,7 +184,7 @@ class Worker:
 
     def _step(self, search: BeamSearch) -> None:
         decoding = self._decoding[search]
-        name, batch, _ = decoding
+        name, batch = decoding.name, decoding.batch
         if not decoding.jobs:
             return
         started = time.monotonic()
@@ -188,6 +192,7 @@ class Worker:
         self._metrics.step_rows.observe(batch.rows)
         try:
             done = batch.step()
+            decoding.is_encoding = batch.is_encoding
         except Exception:
             self._fail_all(search)
             return

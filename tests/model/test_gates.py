@@ -1,5 +1,9 @@
 """On a CPU there is no kernel: nothing is replaced there. What a GPU's gives is held to PyTorch's own, on a CPU."""
 
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,8 +14,52 @@ ROWS, INPUTS = 7, 24
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
 
 
-def test_without_a_gpu_nothing_is_replaced() -> None:
-    assert not gates.use_fused_gates(torch.device("cpu"))
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Return the operators that are replaced from now on, where nothing is known of the kernel yet."""
+    operators: list[str] = []
+    monkeypatch.setattr(gates, "_library", SimpleNamespace(impl=lambda name, *_: operators.append(name)))
+    for known in (gates._works, gates._register):
+        known.cache_clear()
+    yield operators
+    for known in (gates._works, gates._register):
+        known.cache_clear()
+
+
+def test_without_a_gpu_nothing_is_replaced(registered: list[str]) -> None:
+    assert not gates.use_fused_gates(CPU)
+    assert not registered
+
+
+def by_definition(*given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Do what the kernel does."""
+    of_inputs, of_hidden, c, *biases = given
+    i, f, g, o = (of_inputs + of_hidden + sum(biases)).chunk(4, dim=1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c, of_inputs
+
+
+def test_a_kernel_that_gives_what_pytorch_gives_replaces_it_once(
+    registered: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "has_triton", lambda _: True)
+    monkeypatch.setattr(gates, "lstm_gates", by_definition)
+    assert all(gates.use_fused_gates(device) for device in (CPU, torch.device("cpu", 0)))
+    assert registered == ["_thnn_fused_lstm_cell"]
+
+
+@pytest.mark.parametrize(("kernel", "said"), [(None, "does not work"), (lambda *_: _[2:], "gives other numbers")])
+def test_a_kernel_that_fails_or_is_wrong_replaces_nothing(
+    kernel: Any, said: str, registered: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gates, "has_triton", lambda _: True)
+    monkeypatch.setattr(gates, "lstm_gates", kernel)
+    assert not gates.use_fused_gates(CPU)
+    assert said in caplog.text
+    assert not registered
 
 
 @pytest.mark.gpu

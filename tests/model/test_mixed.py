@@ -58,6 +58,14 @@ def test_sentences_of_all_kinds_share_a_batch_and_find_what_each_finds_alone(
         assert_equal(found[ticket], decode_alone(search, sentence))
 
 
+@pytest.mark.parametrize("is_encoding", [True, False])
+def test_a_batch_says_whether_the_part_that_stays_on_the_device_encodes(
+    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch, is_encoding: bool
+) -> None:
+    monkeypatch.setattr(ResidentBatch, "is_encoding", is_encoding)
+    assert mixed(search, arenas).is_encoding == is_encoding
+
+
 def test_when_one_kind_cannot_join_neither_does(
     search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,7 @@ def test_who_finds_no_place_is_encoded_waits_for_one_and_finds_what_it_finds_alo
         assert_as_alone(search, sentence, found[ticket])
 
 
+@pytest.mark.usefixtures("late")
 def test_who_is_dropped_before_there_is_a_place_gets_none(
     search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,17 +143,50 @@ def test_who_is_dropped_before_there_is_a_place_gets_none(
     assert_as_alone(search, sentences[19], found[tickets[19]])
 
 
-def test_of_hundreds_who_come_at_once_some_get_their_places_at_each_step(
+def test_of_hundreds_who_come_while_others_are_there_some_get_their_places_at_each_step(
     arenas: Arenas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resident, "MOST_PLACED", 10)
-    batch = ResidentBatch(arenas)
-    batch.admit([Sentence(SOURCES[0], DecodingConfig(min_length=9, max_length=9))] * 25)
-    there = []
-    for _ in range(4):
+    batch, there = ResidentBatch(arenas), []
+    for count in (25, 25, 0, 0):
+        if count:
+            batch.admit([Sentence(SOURCES[0], DecodingConfig(min_length=9, max_length=9))] * count)
         batch.step()
         there.append(len(batch._sentences))
-    assert there == [10, 20, 25, 25]
+    assert there == [25, 35, 45, 50]
+
+
+def test_an_arena_has_room_for_what_those_need_who_wait_for_a_place(
+    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "MOST_PLACES", 8)
+    monkeypatch.setattr(resident, "STEPS_BETWEEN_MOVES", 1)
+    narrow = Sentence(SOURCES[0], DecodingConfig(beam_size=1, max_length=6))
+    wide = Sentence(SOURCES[1], DecodingConfig(beam_size=5, min_length=40, max_length=60))
+    batch = ResidentBatch(arenas)
+    batch.admit([narrow] * 8)
+    batch.step()
+    (ticket, *_) = batch.admit([wide, narrow])
+    (later,) = batch.admit([wide])
+    found = decode(batch)
+    for one in (ticket, later):
+        assert_as_alone(search, wide, found[one])
+
+
+def test_an_answer_is_not_waited_for_while_there_are_steps_to_take(
+    arenas: Arenas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ResidentBatch, "_wait_on_device", lambda *_: None)
+    short, long = (Sentence(SOURCES[0], DecodingConfig(min_length=n, max_length=n)) for n in (1, 60))
+    batch = ResidentBatch(arenas)
+    first, _ = batch.admit([short, long])
+    answered_at = {}
+    for step in range(50):
+        with monkeypatch.context() as patch:
+            patch.setattr(ResidentBatch, "_event", lambda _: LateEvent(20))
+            answered_at |= {ticket: step for ticket, _ in batch.step()}
+    assert answered_at.keys() == {first}
+    assert answered_at[first] > 20
 
 
 def test_a_batch_says_whether_somebody_is_being_encoded(arenas: Arenas, monkeypatch: pytest.MonkeyPatch) -> None:

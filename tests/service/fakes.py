@@ -65,8 +65,6 @@ class BackwardsBatch:
 class GatedBatch:
     """Passes on to another batch, having told its search what is done; a step waits until the gate is open."""
 
-    is_encoding = False
-
     def __init__(self, search: "GatedSearch", batch: Any) -> None:
         self._search = search
         self._batch = batch
@@ -79,6 +77,11 @@ class GatedBatch:
     def rows(self) -> int:
         rows: int = self._batch.rows
         return rows
+
+    @property
+    def is_encoding(self) -> bool:
+        is_encoding: bool = self._batch.is_encoding
+        return is_encoding
 
     def admit(self, sentences: Sequence[Sentence]) -> list[int]:
         sources = [list(sentence.source) for sentence in sentences]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from model.arenas import MOST_PLACES
 from model.bundle import Bundle
 from model.hypothesis import Hypothesis
 from model.search import Sentence
@@ -275,5 +276,11 @@ def test_the_limits_are_those_of_the_settings_or_else_of_the_device(monkeypatch:
     )
     assert given["limits"] == Load(sentences=3, rows=4, positions=5)
     assert (given["max_queued_pieces"], given["threads"]) == (6, Threads(workers=2, for_each=1))
-    assert made_with(monkeypatch)["limits"] == CPU_LIMITS._replace(positions=50_000)
-    assert made_with(monkeypatch, device="cuda")["limits"] == GPU_LIMITS._replace(positions=50_000)
+    assert made_with(monkeypatch)["limits"] == CPU_LIMITS
+    assert made_with(monkeypatch, device="cuda")["limits"] == GPU_LIMITS
+
+
+def test_a_static_batch_on_a_gpu_has_no_more_sentences_than_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, sentences in (({}, MOST_PLACES), ({"max_batch_sentences": 7}, 7)):
+        made = made_with(monkeypatch, device="cuda", policy="static", **given)
+        assert made["limits"] == GPU_LIMITS._replace(sentences=sentences)

@@ -16,7 +16,7 @@ from service.admission import Lane, Load, Waiting
 from service.errors import DecodingFailed
 from service.metrics import Metrics
 from service.worker import RECOVERY_SECONDS, Job, Promise, Worker
-from tests.service.fakes import GatedSearch, backwards, fake_bundle
+from tests.service.fakes import BackwardsBatch, GatedSearch, backwards, fake_bundle
 
 LIMITS = Load(sentences=8, rows=64, positions=1000)
 
@@ -332,6 +332,27 @@ def test_joining_costs_what_the_cheapest_admission_of_late_took(
         worker.advance([job(bundle, [1])])
         found.append(worker.joins.seconds)
     assert found == pytest.approx([0.5, 0.2, 0.2 * 1.01, 0.1])
+
+
+def test_a_worker_tells_whether_somebody_is_still_being_encoded_beside_its_last_step(
+    worker: Worker, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for is_encoding in (True, False):
+        monkeypatch.setattr(BackwardsBatch, "is_encoding", is_encoding)
+        worker.advance([job(bundle, [1, 2, 3])])
+        found.append(worker.joins.is_encoding)
+    assert found == [True, False]
+
+
+def test_a_device_that_fails_when_asked_whether_it_encodes_fails_its_sentences(
+    worker: Worker, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BackwardsBatch, "is_encoding", property(fail))
+    one = job(bundle, [1, 2, 3])
+    worker.advance([one])
+    assert isinstance(error_of(one), DecodingFailed)
+    assert not worker.joins.is_encoding
 
 
 def test_waits_steps_and_pieces_are_measured(
