@@ -2,8 +2,10 @@
 
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -16,6 +18,7 @@ from model.config import Task
 from model.recipe import CorpusConfig, FilterConfig
 from model.tokenizer import END, PAD, START, Tokenizer
 
+DAMAGE = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
 PAIRS_AT_ONCE = 1_000  # SentencePiece takes a fraction of the time for a list of texts
 MIN_PIECES_FOR_RATIO = 10  # "Ja." may well be "Yes, I do."
 
@@ -48,15 +51,23 @@ class Batch(NamedTuple):
     target_outputs: Tensor
 
 
-def open_text(path: Path) -> IO[str]:
+def open_text(path: Path, errors: str = "strict") -> IO[str]:
     """Open a UTF-8 text file, decompressed by its suffix (.xz, .gz); DataError when there is none."""
     openers = {".xz": lzma.open, ".gz": gzip.open}
     try:
         if opener := openers.get(path.suffix):
-            return opener(path, "rt", encoding="utf-8", newline="\n")  # type: ignore[operator, no-any-return]
-        return path.open(encoding="utf-8", newline="\n")
+            return opener(path, "rt", encoding="utf-8", errors=errors, newline="\n")  # type: ignore[operator, no-any-return]
+        return path.open(encoding="utf-8", errors=errors, newline="\n")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
+
+
+def _not_utf8(file: str, folder: Path) -> Iterator[str]:
+    """Say where a byte is not UTF-8; who reads a file has read ahead, and cannot tell the line."""
+    with suppress(*DAMAGE), open_text(folder / file, errors="surrogateescape") as lines:
+        for number, line in enumerate(lines, 1):
+            if byte := re.search("[\udc80-\udcff]", line):
+                yield f"{file}, line {number}: a byte 0x{ord(byte[0]) - 0xDC00:02x} that is not UTF-8"
 
 
 def read_rows(files: str | tuple[str, str], folder: Path, *, at_least: int = 2) -> Iterator[list[str]]:
@@ -66,7 +77,6 @@ def read_rows(files: str | tuple[str, str], folder: Path, *, at_least: int = 2) 
     DataError on a line of fewer columns than ``at_least`` (1 or 2), files of unequal length, and text not in UTF-8.
     """
     name = files if isinstance(files, str) else " and ".join(files)
-    number = 0
     try:
         if isinstance(files, str):
             with open_text(folder / files) as lines:
@@ -82,9 +92,10 @@ def read_rows(files: str | tuple[str, str], folder: Path, *, at_least: int = 2) 
                         raise DataError(f"{name}: one ends at line {number - 1}, the other goes on")
                     yield [source.rstrip("\r\n"), target.rstrip("\r\n")]
     except UnicodeDecodeError as error:
-        where = f"{name}, after line {number}"  # well after: what reads a file reads ahead
-        raise DataError(f"{where}: a byte 0x{error.object[error.start]:02x} that is not UTF-8") from error
-    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+        both = [files] if isinstance(files, str) else files
+        found = (line for file in both for line in _not_utf8(file, folder))
+        raise DataError(next(found, f"{name}: is damaged")) from error
+    except DAMAGE as error:
         raise DataError(f"{name}: {error}") from error
 
 

@@ -48,7 +48,7 @@ FLAWED = gzip.compress("".join(f"{i * i * 7919}\tx\n" for i in range(3000)).enco
     ("name", "content", "message"),
     [
         ("few.tsv", b"a\tb\nno tab\n", r"few\.tsv, line 2: no tab"),
-        ("latin.tsv", b"gr\xfcn\tgreen\n", r"latin\.tsv, after line 0: a byte 0xfc that is not UTF-8"),
+        ("latin.tsv", b"a\tb\n" * 9000 + b"gr\xfcn\tgreen\n", r"latin\.tsv, line 9001: a byte 0xfc that is not UTF-8"),
         ("no.xz", b"not compressed", r"no\.xz: "),
         ("cut.xz", lzma.compress(b"a\tb\n" * 1000)[:-20], r"cut\.xz: "),
         ("no.gz", b"not compressed", r"no\.gz: "),
