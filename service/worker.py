@@ -94,7 +94,7 @@ class Worker:
 
     @property
     def joins(self) -> Joins:
-        """The cheapest admission of late, which is what it costs to stop for one at all; and when the last was."""
+        """What the cheapest admission of late took, which is what it costs to stop for one at all; and the last one."""
         is_encoding = any(decoding.is_encoding for decoding in self._decoding.values())
         return Joins(self._join_seconds, self._joined_at, is_encoding)
 

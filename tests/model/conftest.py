@@ -1,12 +1,17 @@
 """What several test modules of the model share."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 
 from model import torchscript
+from model.arena import Arena, Sizes
+from model.arenas import Arenas
 from model.precision import available
+from model.search import BeamSearch
+from tests.resident import make_arenas, make_search
 
 
 @pytest.fixture(params=[-3.0, 0.0, 3.0], ids=["rare end", "even", "likely end"])
@@ -35,3 +40,29 @@ def _without_tf32(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     yield
     torch.set_float32_matmul_precision(precision)
+
+
+@pytest.fixture(scope="module")
+def search() -> BeamSearch:
+    """Return a search whose hypotheses are long."""
+    return make_search()
+
+
+@pytest.fixture
+def arenas(search: BeamSearch) -> Arenas:
+    """Return arenas of that search, without graphs."""
+    return make_arenas(search)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Sizes]:
+    """Return the sizes of the arenas that are made from now on."""
+    sizes: list[Sizes] = []
+    captured = Arenas._captured
+
+    def watched(self: Arenas, arena: Arena) -> Any:
+        sizes.append(arena.sizes)
+        return captured(self, arena)
+
+    monkeypatch.setattr(Arenas, "_captured", watched)
+    return sizes

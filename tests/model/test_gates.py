@@ -12,8 +12,6 @@ from model import gates
 
 ROWS, INPUTS = 7, 24
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
-
-
 CPU = torch.device("cpu")
 
 

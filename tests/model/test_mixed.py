@@ -12,18 +12,8 @@ from model.hypothesis import Hypothesis
 from model.mixed import MixedBatch, can_stay
 from model.resident import ResidentBatch
 from model.search import Batch, BeamSearch, Sentence
-from tests.resident import decode, make_arenas, make_search, out_of_memory, plain_sentences
+from tests.resident import decode, out_of_memory, plain_sentences
 from tests.slow_search import SOURCES, WORDS, assert_equal, decode_alone, random_sentences, with_constraints
-
-
-@pytest.fixture(scope="module")
-def search() -> BeamSearch:
-    return make_search()
-
-
-@pytest.fixture
-def arenas(search: BeamSearch) -> Arenas:
-    return make_arenas(search)
 
 
 def mixed(search: BeamSearch, arenas: Arenas) -> MixedBatch:

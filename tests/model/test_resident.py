@@ -7,16 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from model import arenas as module
 from model import resident
-from model.arena import Arena, Sizes
+from model.arena import Sizes
 from model.arenas import Arenas
 from model.config import DecodingConfig
 from model.hypothesis import Hypothesis
 from model.resident import STEPS_BETWEEN_MOVES, ResidentBatch
 from model.search import BeamSearch, Sentence
 from model.tokenizer import END
-from tests.resident import assert_as_alone, decode, make_arenas, make_search, out_of_memory, plain_sentences
+from tests.resident import assert_as_alone, decode, out_of_memory, plain_sentences
 from tests.slow_search import (
     SOURCES,
     SPECIAL,
@@ -24,16 +23,6 @@ from tests.slow_search import (
     decode_alone,
     make_network,
 )
-
-
-@pytest.fixture(scope="module")
-def search() -> BeamSearch:
-    return make_search()
-
-
-@pytest.fixture
-def arenas(search: BeamSearch) -> Arenas:
-    return make_arenas(search)
 
 
 class LateEvent:
@@ -201,48 +190,6 @@ def test_a_batch_says_whether_somebody_is_being_encoded(arenas: Arenas, monkeypa
     assert not batch.is_encoding
 
 
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[Sizes]:
-    """Return the sizes of the arenas that are made from now on."""
-    sizes: list[Sizes] = []
-    captured = Arenas._captured
-
-    def watched(self: Arenas, arena: Arena) -> Any:
-        sizes.append(arena.sizes)
-        return captured(self, arena)
-
-    monkeypatch.setattr(Arenas, "_captured", watched)
-    return sizes
-
-
-def test_an_arena_is_used_again_by_the_next_batch_of_its_size(arenas: Arenas, made: list[Sizes]) -> None:
-    for _ in range(3):
-        batch = ResidentBatch(arenas)
-        batch.admit([Sentence(source, DecodingConfig(max_length=5)) for source in SOURCES])
-        decode(batch)
-    assert len(made) == 1
-
-
-def test_whatever_was_prepared_serves_without_another_arena(arenas: Arenas, made: list[Sizes]) -> None:
-    config = DecodingConfig(beam_size=4)
-    arenas.prepare(config)
-    prepared = len(made)
-    batch = ResidentBatch(arenas)
-    for count in (1, 20, 300):
-        batch.admit([Sentence(SOURCES[0], config)] * count)
-        batch.step()
-    assert len(made) == prepared
-
-
-def test_no_more_arenas_are_kept_than_that(arenas: Arenas, made: list[Sizes], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT", 2)
-    for beam_size in (1, 2, 1, 5, 1, 2):  # the 2 is forgotten for the 5, as the 1 was used since
-        batch = ResidentBatch(arenas)
-        batch.admit([Sentence(SOURCES[0], DecodingConfig(beam_size=beam_size))])
-        decode(batch)
-    assert [sizes.width for sizes in made] == [1, 2, 5, 2]
-
-
 @pytest.mark.usefixtures("late")
 def test_the_arena_of_a_crowd_is_left_when_few_remain(
     search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
@@ -293,38 +240,6 @@ def test_few_stay_in_the_arena_of_a_crowd_if_there_is_no_memory_to_move(
     tickets = batch.admit([Sentence(SOURCES[0], config) for config in [DecodingConfig(max_length=3)] * 40 + [long]])
     monkeypatch.setattr(Arenas, "take", out_of_memory)
     assert_as_alone(search, Sentence(SOURCES[0], long), decode(batch)[tickets[-1]])
-
-
-def test_arenas_that_nobody_uses_make_room_for_one_that_is_needed(
-    arenas: Arenas, made: list[Sizes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for beam_size in (1, 2):
-        batch = ResidentBatch(arenas)
-        batch.admit([Sentence(SOURCES[0], DecodingConfig(beam_size=beam_size))])
-        decode(batch)
-    fill = Arena.__init__
-
-    def full(self: Arena, *arguments: Any) -> None:
-        if arenas._free:
-            raise torch.OutOfMemoryError
-        fill(self, *arguments)
-
-    monkeypatch.setattr(Arena, "__init__", full)
-    batch = ResidentBatch(arenas)
-    batch.admit([Sentence(SOURCES[0], DecodingConfig(beam_size=8))])
-    assert [sizes.width for sizes in made] == [1, 2, 8]
-
-
-def test_a_bundle_is_served_without_prepared_arenas_if_there_is_no_memory_for_them(
-    search: BeamSearch, arenas: Arenas, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Arenas, "take", out_of_memory)
-        arenas.prepare(DecodingConfig())
-    sentence = Sentence(SOURCES[0], DecodingConfig(beam_size=3))
-    batch = ResidentBatch(arenas)
-    (ticket,) = batch.admit([sentence])
-    assert_as_alone(search, sentence, decode(batch)[ticket])
 
 
 def test_a_network_that_gives_nan_finds_nothing_and_spoils_nobody_else(search: BeamSearch, arenas: Arenas) -> None:
