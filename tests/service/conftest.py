@@ -3,16 +3,21 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from model.bundle import Bundle
 from service import lanes, server
+from service import worker as worker_module
 from service.engine import Engine
+from service.metrics import Metrics
+from service.worker import Worker
 from tests.reversal import Trained
 from tests.service.echoes import Echoes, serving_echoes
 from tests.service.engines import new_engine
 from tests.service.fakes import GatedSearch, fake_bundle
+from tests.service.jobs import Clock
 from tests.service.live import TEXT, Live, local_settings, running, serve_fakes
 
 
@@ -99,3 +104,23 @@ def fresh(
     with running(local_settings(tmp_path, max_body_bytes=1000, **getattr(request, "param", {}))) as live:
         yield live
         search.gate.set()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Put a clock into the worker that stands still."""
+    clock = Clock()
+    monkeypatch.setattr(worker_module, "time", SimpleNamespace(monotonic=clock.monotonic))
+    return clock
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """Return metrics of their own."""
+    return Metrics()
+
+
+@pytest.fixture
+def worker(metrics: Metrics) -> Worker:
+    """Return a worker with nothing to do."""
+    return Worker(metrics)
