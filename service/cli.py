@@ -1,6 +1,7 @@
 """The command line.
 
-``dragoman serve | keys | translate | train | evaluate | export | sign | average | distil | lexicon | tune | bench``.
+``dragoman serve | keys | translate | train | evaluate | export | sign | average | distil | lexicon | phrases | tune
+| bench``.
 """
 
 import json

@@ -1,8 +1,9 @@
-"""Commands around training: ``dragoman train | tune | average | export | distil | lexicon``."""
+"""Commands around training: ``dragoman train | tune | average | export | distil | lexicon | phrases``."""
 
 import os
 import sys
 from pathlib import Path
+from random import Random
 from threading import Event
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from model.config import StoredIn, Task
 from model.data import read_rows
 from model.export import export as export_bundle
 from model.lexicon import as_text, find_lexicon
+from model.phrases import fill, read_phrases
 from model.recipe import load_recipe
 from model.training_log import Progress as Step
 from model.trials import Trial, best_of
@@ -253,16 +255,41 @@ def lexicon(
     A recipe takes OUT as one more corpus, for that direction alone.
     """
     with one_sentence_errors():
-        if out.suffix in {".xz", ".gz"}:
-            raise InvalidRequest(f"{out}: is written plainly; compress it when it is done")
-        if out.exists():
-            raise InvalidRequest(f"{out} exists: name another file")
+        _check_new(out)
         rows = read_rows(file.name, file.parent)
         found = find_lexicon((row[1], row[0]) if reverse else (row[0], row[1]) for row in rows)
         if not found.entries:
             raise InvalidRequest(f"{file}: no word has a translation of its own: too little text, or none with spaces")
         write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in as_text(found.entries)).encode())
     console.print(f"{out}: {len(found.entries):,} words, from the first {found.pairs:,} pairs")
+
+
+@app.command()
+def phrases(
+    file: Annotated[Path, typer.Argument(help="TSV whose first line names the language of each column")],
+    out: Annotated[Path, typer.Argument(help="TSV to make")],
+    source: Annotated[str, typer.Option("--from", help="The column to translate from, as de")],
+    target: Annotated[str, typer.Option("--to", help="The column to translate into, as en")],
+    copies: Annotated[int, typer.Option(min=1, help="How often each phrase comes, with other values each time")] = 24,
+    seed: Annotated[int, typer.Option(help="Of what is drawn")] = 0,
+) -> None:
+    """Write pairs of a table of phrases, with dates, times, numbers and amounts in the place of {date}, {time} ….
+
+    A recipe takes OUT as one more corpus. model/recipes/phrases.tsv is the table of the starters.
+    """
+    with one_sentence_errors():
+        _check_new(out)
+        table = read_phrases(file, source, target)
+        pairs = list(fill(table, source, target, copies=copies, random=Random(seed)))
+        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in pairs).encode())
+    console.print(f"{out}: {len(pairs):,} pairs, of {len(table):,} phrases")
+
+
+def _check_new(out: Path) -> None:
+    if out.suffix in {".xz", ".gz"}:
+        raise InvalidRequest(f"{out}: is written plainly; compress it when it is done")
+    if out.exists():
+        raise InvalidRequest(f"{out} exists: name another file")
 
 
 def _choose_task(bundle: Bundle, wanted: str | None) -> Task:

@@ -86,7 +86,7 @@ class Outcome(NamedTuple):
     @property
     def spans(self) -> dict[str, str]:
         """What each mask stands for."""
-        return {mask: self.protected.restore(span) for mask, span in self.sentence.masked.stand_in_of.items()}
+        return {mask: self.protected.restore(span) for mask, span in self.sentence.masked.read.items()}
 
 
 class Written(NamedTuple):
@@ -104,8 +104,8 @@ class Written(NamedTuple):
         """Return what the pieces of each sentence attended to."""
         return [
             Links(
-                tokenizer.pieces(sentence.source)[1:-1],
-                tokenizer.pieces(output.hypothesis.pieces),
+                [sentence.masked.read.get(piece, piece) for piece in tokenizer.pieces(sentence.source)[1:-1]],
+                [sentence.masked.written.get(piece, piece) for piece in tokenizer.pieces(output.hypothesis.pieces)],
                 # Without tag and end of the source, and without the end of the target.
                 np.array(attention)[:-1, 1:-1] if (attention := output.hypothesis.attention) else None,
             )
@@ -120,6 +120,7 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
     """
     tokenizer = bundle.tokenizer
     masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
+    numbers = not (glossary and glossary.has_digits)  # a mask would hide them from its terms
     limit, full_stop = bundle.manifest.max_source_pieces, bundle.manifest.decoding.full_stop
     read: dict[str, Sentence] = {}  # each has to be encoded to see whether it fits
 
@@ -131,7 +132,7 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
         normalized = None
         if task.kind == "translate":
             normalized = for_network(core, task.source, count_pieces, full_stop=full_stop)
-        masked = with_masks(normalized.text if normalized else core, masks)
+        masked = with_masks(normalized.text if normalized else core, masks, task, numbers=numbers)
         pieces = tokenizer.encode(masked.text)
         read[core] = Sentence(core, normalized, masked, tokenizer.frame_source(pieces, task))
         has_masks_enough = not masks or len(stand_ins(core)) <= len(masks)

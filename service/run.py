@@ -129,7 +129,7 @@ class Run:
             masked = sentence.masked
             if repeats(best.pieces) and not repeats(sentence.source):
                 looping.append(place)
-            elif masked.stand_in_of and not masked.is_whole(self.bundle.tokenizer.decode(best.pieces)):
+            elif masked.written and not masked.is_whole(self.bundle.tokenizer.decode(best.pieces)):
                 lost.append(place)
         ways = [(lost, self.config)] if lost else []
         if looping:
@@ -143,7 +143,7 @@ class Run:
             return None
         tokenizer, source = self.bundle.tokenizer, sentence.source
         terms = Terms([], [], sentence.terms.words)
-        masks = sentence.masked.stand_in_of
+        masks = sentence.masked.written
         with_spaces = 2 * len(masks) <= MAX_FORCED_PIECES and not is_spaceless(self.task.target)
         for mask in masks:
             (piece,) = tokenizer.encode(mask)[-1:]

@@ -1,7 +1,7 @@
 """What has to come back as it went in: addresses, placeholders, code, emoji.
 
 Such spans are found before a text is cut into sentences, and each is one character from then on, a stand-in of private
-use. A sentence gives its stand-ins to the network as masks, which it was trained to carry over.
+use. A sentence gives its stand-ins, and its numbers, to the network as masks, which it was trained to carry over.
 """
 
 import re
@@ -9,9 +9,13 @@ from html.entities import html5
 from itertools import groupby
 from typing import NamedTuple
 
+from model.config import Task
+from service.numbers import LONG_NUMBER, in_language, with_ordinal
+
 _FIRST, _LAST = 0xF0000, 0x10FFFF
 """The stand-ins: the planes of private use."""
 _STAND_IN = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
+_NUMBER_OR_STAND_IN = re.compile(rf"{_STAND_IN.pattern}|{LONG_NUMBER.pattern}")
 
 _EMOJI = "\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\u00a9\u00ae\u203c\u2049"
 _JOINERS = "\ufe0f\u200d\u20e3\U000e0020-\U000e007f"
@@ -112,33 +116,47 @@ def span_ranges(text: str) -> list[tuple[int, int]]:
 
 
 class Masked(NamedTuple):
-    """A sentence as the network reads it, with a mask for each stand-in."""
+    """A sentence as the network reads it, with a mask for each stand-in and number."""
 
     text: str
-    stand_in_of: dict[str, str]
-    """Mask → the stand-in in whose place it is."""
+    read: dict[str, str]
+    """Mask → the stand-in or number in whose place it is ..."""
+    written: dict[str, str]
+    """... and what comes into its place in the output."""
     masks: str
     """All that the network knows."""
 
     def is_whole(self, output: str) -> bool:
         """Say whether an output of the network has each mask once."""
-        return all(output.count(mask) == 1 for mask in self.stand_in_of)
+        return all(output.count(mask) == 1 for mask in self.written)
 
     def restore(self, output: str) -> str:
-        """Put the stand-ins in the place of their masks, each once; a mask too many goes, a missing one is added."""
-        for mask, stand_in in self.stand_in_of.items():
+        """Replace the masks, each once; a mask too many goes, a missing one is added."""
+        for mask, text in self.written.items():
             before, found, after = output.partition(mask)
-            output = f"{before}{stand_in}{after}" if found else f"{output} {stand_in}".lstrip()
+            output = before + with_ordinal(text, after) if found else f"{output} {text}".lstrip()
         return re.sub(f" ?[{self.masks}]", "", output) if self.masks else output
 
 
-def with_masks(sentence: str, masks: str) -> Masked:
-    """Give the stand-ins of a sentence, no more than there are masks, to the network as masks."""
-    stand_in_of = dict(zip(masks, stand_ins(sentence), strict=False))
-    if not stand_in_of:
-        return Masked(sentence, stand_in_of, masks)
-    text = sentence.translate({ord(stand_in): mask for mask, stand_in in stand_in_of.items()})
-    return Masked(text, stand_in_of, masks)
+def with_masks(sentence: str, masks: str, task: Task, *, numbers: bool = True) -> Masked:
+    """Give the stand-ins of a sentence, no more than there are masks, to the network as masks, and numbers with them.
+
+    Where both together are too many, and without ``numbers``, these stay, for the network to copy.
+    """
+    numbers = numbers and len(_NUMBER_OR_STAND_IN.findall(sentence)) <= len(masks)
+    pattern = _NUMBER_OR_STAND_IN if numbers else _STAND_IN
+    unused = iter(masks)
+    read: dict[str, str] = {}
+
+    def mask(found: re.Match[str]) -> str:
+        if not (mask := next(unused, "")):
+            return found[0]
+        read[mask] = found[0]
+        return mask
+
+    text = pattern.sub(mask, sentence)
+    written = {mask: in_language(one, task.source, task.target) for mask, one in read.items()}
+    return Masked(text, read, written, masks)
 
 
 def stand_ins(sentence: str) -> list[str]:

@@ -3,7 +3,12 @@ from random import Random
 
 import pytest
 
+from model.config import Task
+from model.masks import MASKS
 from service.spans import protect, stand_ins, with_masks
+
+TASK = Task.parse("translate:de:en")
+A, B, C, D = MASKS[:4]
 
 SPANS = [
     "https://example.org/a_(b)?q=1&r=%20#top",
@@ -120,11 +125,31 @@ def test_what_is_no_stand_in_of_the_text_stays_as_it_is() -> None:
 def test_masks_that_the_network_made_up_go_and_characters_that_it_does_not_know_as_masks_stay() -> None:
     sentence = protect("Von {x} an {y}.").text
     x, y = stand_ins(sentence)
-    masked = with_masks(sentence, "\ue000\ue001\ue002")
+    masked = with_masks(sentence, "\ue000\ue001\ue002", TASK)
     assert masked.text == "Von \ue000 an \ue001."
     assert masked.restore("From \ue001 to \ue001 and \ue002.") == f"From {y} to and. {x}"
     assert not masked.is_whole("From \ue001 to \ue001.")
-    assert with_masks("Menü \ue010", "").restore("Menu \ue010") == "Menu \ue010"
+    assert with_masks("Menü \ue010", "", TASK).restore("Menu \ue010") == "Menu \ue010"
+
+
+def test_numbers_are_masked_with_the_stand_ins_in_their_order_and_written_as_the_target_writes_them() -> None:
+    sentence = protect("Für {x} sind 1.234,50 Euro am 12. Mai 2021 fällig.").text
+    masked = with_masks(sentence, A + B + C + D, TASK)
+    assert masked.text == f"Für {A} sind {B} Euro am {C}. Mai {D} fällig."
+    assert masked.restore(f"For {A}, {B} euros are due on May {C}, {D}.") == (
+        f"For {stand_ins(sentence)[0]}, 1,234.50 euros are due on May 12, 2021."
+    )
+    assert list(masked.read.values())[1:] == ["1.234,50", "12", "2021"]
+    assert masked.is_whole(A + B + C + D)
+    assert not masked.is_whole(A + B + C)
+
+
+def test_numbers_are_left_to_the_network_where_masks_are_too_few_for_all_or_numbers_are_wanted() -> None:
+    sentence = protect("Für {x} sind 1.234,50 Euro am 12. Mai fällig.").text
+    expected = sentence.replace(stand_ins(sentence)[0], A)
+    assert with_masks(sentence, A + B, TASK).text == expected
+    assert with_masks(sentence, A + B + C, TASK, numbers=False).text == expected
+    assert with_masks(sentence, "", TASK).text == sentence
 
 
 def test_long_texts_without_a_space_come_back() -> None:
