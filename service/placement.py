@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from service.alignment import Alignment, Links, Range, align
 from service.blocks import Block, Element, write_block
-from service.spans import Protected
+from service.spans import Protected, span_ranges
 from service.text import Document
 
 Floats = NDArray[np.float64]
@@ -65,6 +65,7 @@ class _Placer:
 
     def __init__(self, elements: Sequence[Element], source: str, target: str, alignment: Alignment) -> None:
         self.elements, self.source, self.target, self.alignment = elements, source, target, alignment
+        self.bare = _without_long_spans(source)
         self.units = alignment.units
         self.ranges: list[Range] = [(0, 0)] * len(elements)
         self.boxes: dict[int, Range] = {}
@@ -152,7 +153,7 @@ class _Placer:
 
     def _with_marks(self, i: int, run: Range, box: Range) -> Range:
         """Return the run with at most as many marks at each of its ends as the element has there."""
-        text = self.source[self.elements[i].start : self.elements[i].end]
+        text = self.bare[self.elements[i].start : self.elements[i].end]
         start, end = run
         while start + 1 < end and self.is_mark[start]:
             start += 1
@@ -209,6 +210,15 @@ class _Placer:
             return not (is_between_words and has_mark and self._joins(at - 1))
 
         return max(filter(may_be_cut, range(low, high + 1)), key=lambda at: float(sums[at - low]), default=box[0])
+
+
+def _without_long_spans(text: str) -> str:
+    """Return a text, as long as it was, without spans, whose marks are their own, but for marks that are spans."""
+    characters = list(text)
+    for start, end in span_ranges(text):
+        if end - start > 1:
+            characters[start:end] = "x" * (end - start)
+    return "".join(characters)
 
 
 def _marks_in_front(text: str) -> tuple[int, bool]:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import example, given
 
 from service.markup import Kind, cut
 from tests.service.echoes import Echoes, Network, copying
@@ -53,6 +53,7 @@ def test_every_span_outside_of_tags_is_in_the_answer_as_often_as_in_the_html(
 
 
 @given(pages(GERMAN + SPANS_OF_HTML + VERBATIM + PLACED))
+@example("Guten Morgen!\n<b>{{ user.name }} Guten Morgen!</b>")  # the brackets are no marks in front of the words
 @FORM
 def test_html_whose_words_a_network_copies_comes_back_but_for_white_space_and_signs_of_numbers(
     echoes: Echoes, html: str
