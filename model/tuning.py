@@ -56,18 +56,20 @@ def check_spans(recipe: Recipe) -> None:
     if not any(corpus.dev for corpus in recipe.corpus):
         raise RecipeError(f"{recipe.name}: no corpus has a dev file to compare trials by")
     for key, span in recipe.tune.items():
+        kind = _kind(recipe, key)
+        if not span.choices and kind not in (int, float, None):
+            raise RecipeError(f"{recipe.name}: tune.{key}: is no number; name choices")
         for value in span.choices or (span.low, span.high):
             with_values(recipe, {key: value})
-        kind = _kind(recipe, key)
-        if not span.choices and kind not in (int, float):
-            raise RecipeError(f"{recipe.name}: tune.{key}: is no number; name choices")
         if not span.choices and kind is int:
             with_values(recipe, {key: int(span.low or 0) + 1})  # whether any number between will do
 
 
 def _kind(recipe: Recipe, key: str) -> Any:
+    """Return the type of a key's values; None of a key that is unknown."""
     table, _, name = key.partition(".")
-    return type(getattr(recipe, table)).model_fields[name].annotation
+    fields = type(getattr(recipe, table)).model_fields if table in TABLES else {}
+    return fields[name].annotation if name in fields else None
 
 
 def _own_value(recipe: Recipe, key: str) -> Any:

@@ -50,6 +50,7 @@ def quietly(_number: int, _progress: Progress) -> None:
         ({"network.hidden_size": {"low": 8, "high": 16}}, "network.hidden_size = 9"),
         ({"training.warmup_steps": {"low": 2, "high": 10_000}}, "warmup_steps and decay_steps together exceed steps"),
         ({"training.bf16": {"low": 0, "high": 1}}, "tune.training.bf16: is no number"),
+        ({"network.cell": {"low": 0, "high": 1}}, "tune.network.cell: is no number"),
     ],
 )
 def test_what_no_trial_can_try_is_refused_before_one_begins(
