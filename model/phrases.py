@@ -17,11 +17,13 @@ from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal
 
 from model.data import DataError, read_rows
+from model.words import FULL_STOPS
 
 Write = Callable[[Locale], str]
 """Writes a value that was drawn."""
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_MARKS = ".!?:,。！？：，"
 _FIRST_DAY, _DAYS = date(1900, 1, 1), 50_000
 
 
@@ -117,16 +119,19 @@ def fill(
 ) -> Iterator[tuple[str, str]]:
     """Yield each phrase ``copies`` times, with other values each time.
 
-    Of several words without a mark at their end every other copy has a full stop, on both sides: so they are read
-    where ``decoding.full_stop`` is set. DataError for a language that Babel does not know.
+    Of several words without a mark at their end, or any where nothing parts words, every other copy has a full stop,
+    on both sides: so they are read where ``decoding.full_stop`` is set. DataError for a language that Babel does not
+    know.
     """
     locales = _locale(source), _locale(target)
+    stops = [FULL_STOPS.get(language, ".") for language in (source, target)]
     for pair in phrases:
-        is_open = " " in pair[0] and pair[0][-1:] not in ".!?:,"
+        is_open = (" " in pair[0] or source in FULL_STOPS) and pair[0][-1:] not in _MARKS
         for n in range(copies):
             values = [(name, VALUES[name](random)) for name in _PLACEHOLDER.findall(pair[0])]
-            stop = "." if is_open and n % 2 else ""
-            texts = [_filled(text, values, locale) + stop for text, locale in zip(pair, locales, strict=True)]
+            texts = [_filled(text, values, locale) for text, locale in zip(pair, locales, strict=True)]
+            if is_open and n % 2:
+                texts = [text + stop for text, stop in zip(texts, stops, strict=True)]
             yield texts[0], texts[1]
 
 

@@ -1,4 +1,4 @@
-"""What counts as a word where outputs are compared with references; no network sees it."""
+"""What counts as a word where outputs are compared with references, and what ends a sentence."""
 
 import re
 import unicodedata
@@ -13,6 +13,9 @@ _MARK = "".join(f"{chr(run.start())}-{chr(run.end() - 1)}" for run in re.findite
 _MARK += "\U000e0100-\U000e01ef\u200c\u200d"
 
 TOKEN = re.compile(rf"[{_ALONE}][{_MARK}]*|(?:[^\W{_ALONE}]+[{_MARK}]*)+|[^\w\s][{_MARK}]*")
+
+FULL_STOPS = dict.fromkeys(("zh", "ja"), "。")
+"""Language → its full stop, where it is another than ``.``; nothing parts words there."""
 
 
 def tokens(text: str) -> list[str]:

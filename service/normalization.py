@@ -22,13 +22,12 @@ Spaces of all kinds are one to the tokenizer, so nothing is done to them here.
 from functools import cache
 from typing import NamedTuple
 
+from model.words import FULL_STOPS
 from service.casing import Case, CountPieces, case_of, in_capitals, in_sentence_case, in_title_case, without_emphasis
 from service.chinese import simplified
 from service.languages import base_of
 from service.typography import Typography, plain, restored, typography_of, without_invisible
 
-_FULL_STOPS = dict.fromkeys(("zh", "ja"), "。")
-"""Language → its full stop, where it is another."""
 _MARKS = ".!?:;,"
 _ELLIPSES = ("...", "。。")
 
@@ -75,9 +74,9 @@ def for_network(sentence: str, source: str, count_pieces: CountPieces, *, full_s
     case = case_of(text, language, count_pieces)
     write = without_emphasis if case is Case.SENTENCE else in_sentence_case
     text = write(text, language, count_pieces)
-    is_sentence = " " in text or language in _FULL_STOPS  # where nothing parts words, none can be told to be alone
+    is_sentence = " " in text or language in FULL_STOPS  # where nothing parts words, none can be told to be alone
     is_open = full_stop and is_sentence and text[-1:].isalnum()
     mark = text[-1:] if full_stop and not is_sentence and text[:-1].isalpha() and text[-1] in _MARKS else ""
     if is_open:
-        text += _FULL_STOPS.get(language, ".")
+        text += FULL_STOPS.get(language, ".")
     return Normalized(text.removesuffix(mark), case, typography, is_open, mark)

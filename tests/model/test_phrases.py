@@ -54,6 +54,12 @@ def test_every_other_copy_of_several_words_without_a_mark_has_a_full_stop(
     assert filled(pair, copies=2) == copies
 
 
+def test_where_nothing_parts_words_every_phrase_may_be_several_and_has_the_stop_of_its_language() -> None:
+    assert filled(("你好", "Hello"), "zh", "en", copies=2) == [("你好", "Hello"), ("你好。", "Hello.")]
+    assert filled(("See you", "再见"), "en", "zh", copies=2) == [("See you", "再见"), ("See you.", "再见。")]
+    assert filled(("你好！", "Hello!"), "zh", "en", copies=2) == [("你好！", "Hello!")] * 2
+
+
 def test_a_table_is_read_in_any_direction_and_of_equal_sources_the_first_counts(tmp_path: Path) -> None:
     table = tmp_path / "table.tsv"
     table.write_text("de\ten\tfr\nHallo\tHello\tBonjour\nGuten Tag\tHello\tBonjour\nJa\tYes\tOui\n")
@@ -83,7 +89,9 @@ def test_a_language_that_babel_does_not_know_is_refused() -> None:
         filled(("Ja", "HIja'"), target="tlh")
 
 
-@pytest.mark.parametrize(("source", "target"), [("de", "en"), ("en", "de"), ("fr", "en"), ("en", "fr")])
+@pytest.mark.parametrize(
+    ("source", "target"), [("de", "en"), ("en", "de"), ("fr", "en"), ("en", "fr"), ("zh", "en"), ("en", "zh")]
+)
 def test_the_table_of_the_starters_can_be_filled(source: str, target: str) -> None:
     table = read_phrases(STARTERS, source, target)
     assert len(table) > 300
