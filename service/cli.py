@@ -4,6 +4,7 @@
 | bench``.
 """
 
+import asyncio
 import json
 import os
 import stat
@@ -20,11 +21,13 @@ from model.atomic import write_atomically
 from model.bundle import load_manifest, sign_bundle, write_description
 from service.bench.cli import app as bench
 from service.catalogue import load_catalogue
+from service.chinese import TRADITIONAL, in_script, served_as
 from service.cli_keys import keys
 from service.cli_training import app as training
+from service.codes import code_for, codes_of, route_between
 from service.console import Models, console, one_sentence_errors, parse_task, print_table, progress_bar
 from service.errors import InvalidRequest
-from service.offline import TEXTS_AT_ONCE, chunks, open_translator, run_in_bulk
+from service.offline import TEXTS_AT_ONCE, chunks, open_translator
 from service.settings import load_settings, share_cores
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -53,20 +56,24 @@ def translate(
     target: Annotated[str, typer.Option("--to", help="Language to translate into, as en")],
     models: Models = None,
 ) -> None:
-    """Translate standard input line by line to standard output, without a server."""
+    """Translate standard input line by line to standard output, without a server; through English where need be."""
     with one_sentence_errors():
         settings = load_settings(models=models)
-        task = parse_task(f"translate:{source.lower()}:{target.lower()}")
         catalogue = load_catalogue(settings)
         for entry in catalogue.entries:
             if entry.error:
                 console.print(f"dragoman: {entry.error}", style="yellow", markup=False)
+        codes = codes_of(catalogue)
+        source, target = code_for(source, codes), code_for(target, codes)
+        if served_as(source) == served_as(target):
+            raise InvalidRequest(f"{source} and {target} are one language: there is nothing to translate")
+        route = route_between(source, target, catalogue)
         with open_translator(catalogue, settings) as translator, _byte_progress() as advance:
-            run_in_bulk(translator, task, [])  # refuses what no bundle does before someone types a line
             # Many lines at once decode together; on a terminal one at a time, as someone waits for each.
             for lines in chunks(_lines_of_stdin(), 1 if sys.stdin.isatty() else TEXTS_AT_ONCE):
-                for answer in run_in_bulk(translator, task, lines):
-                    sys.stdout.write(f"{answer.texts[0]}\n")
+                for answer in asyncio.run(translator.run_along(route, lines)):
+                    (text, *_) = answer.texts
+                    sys.stdout.write(f"{in_script(text, 'text', target) if target == TRADITIONAL else text}\n")
                 sys.stdout.flush()
                 advance(sum(len(line.encode()) + 1 for line in lines))
 

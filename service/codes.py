@@ -27,6 +27,12 @@ def all_codes(served: Iterable[str]) -> list[str]:
     return sorted(codes)
 
 
+def codes_of(catalogue: Catalogue) -> list[str]:
+    """Return the codes that a served translation has on either side."""
+    translations = [task for task in catalogue.serving if task.kind == "translate"]
+    return all_codes(code for task in translations for code in (task.source, task.target))
+
+
 def with_codes_of(codes: Collection[str], body: Directed) -> Directed:
     """Return a request whose languages are called as these codes call them; InvalidRequest names one that is not."""
     source = body.source if body.source == AUTO else code_for(body.source, codes)

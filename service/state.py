@@ -9,7 +9,7 @@ from model.bundle import BundleError
 from model.config import Task
 from service.access import Access
 from service.catalogue import NOTHING, Catalogue, Changes, Entry, Stamps, compare, load_catalogue, stamps
-from service.codes import all_codes
+from service.codes import codes_of
 from service.detection import Detection, Detector
 from service.downloads import Downloads
 from service.engine import make_engine
@@ -173,7 +173,7 @@ class ServiceState:
     @property
     def languages(self) -> list[str]:
         """Codes that a served translation has on either side."""
-        return all_codes(code for task in self.translations for code in (task.source, task.target))
+        return codes_of(self.catalogue)
 
     def detect(self, text: str) -> list[Detection]:
         """Return the languages that a text may be in, best first, as the detector's ``detect``, and count the best."""

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from model.hypothesis import Hypothesis
+from model.search import Sentence
 from service import cli
+from service.catalogue import Catalogue, Entry
 from tests import reversal
 from tests.service.cli.commands import Dragoman, assert_one_sentence, translate
-from tests.service.fakes import PATIENCE_SECONDS
+from tests.service.fakes import PATIENCE_SECONDS, GatedSearch, fake_bundle
 
 
 def test_a_line_is_written_for_each_line_read_and_blank_ones_are_kept(
@@ -42,6 +45,33 @@ def test_languages_may_be_written_in_capitals(dragoman: Dragoman, reversal_model
     assert translate(dragoman, reversal_models, b"1\n", "DE", "En") == (0, "1\n", "")
 
 
+def test_what_no_bundle_translates_directly_goes_through_english(
+    dragoman: Dragoman, search: GatedSearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def answer(sentence: Sentence) -> list[Hypothesis]:
+        text = "".join(map(chr, sentence.source[1:-1]))
+        return [Hypothesis([ord(character) for character in f"{text}{len(text)}"], -1.0, -1.0)]
+
+    search.answer = answer
+    bundle = fake_bundle(search, tasks=("translate:de:en", "translate:en:fr"))
+    catalogue = Catalogue([Entry("fake", bundle, None)], dict.fromkeys(bundle.manifest.tasks, bundle))
+    monkeypatch.setattr(cli, "load_catalogue", lambda _: catalogue)
+    assert translate(dragoman, tmp_path, b"Abc\n\nD\n", "de", "fr") == (0, "Abc34\n\nD12\n", "")
+    refused = translate(dragoman, tmp_path, b"Abc\n", "fr", "de")
+    assert_one_sentence(refused, "Translation from fr to de is not supported")
+
+
+@pytest.mark.parametrize(("code", "out"), [("zh", "爱\n"), ("zh-Hant", "愛\n"), ("ZH_TW", "愛\n")])
+def test_chinese_is_written_in_the_script_of_its_code(
+    code: str, out: str, dragoman: Dragoman, search: GatedSearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    search.answer = lambda _: [Hypothesis([ord("爱")], -1.0, -1.0)]
+    bundle = fake_bundle(search, tasks=("translate:en:zh",))
+    catalogue = Catalogue([Entry("fake", bundle, None)], dict.fromkeys(bundle.manifest.tasks, bundle))
+    monkeypatch.setattr(cli, "load_catalogue", lambda _: catalogue)
+    assert translate(dragoman, tmp_path, b"Love\n", "en", code) == (0, out, "")
+
+
 def test_lines_are_translated_alike_however_many_go_together(
     dragoman: Dragoman, reversal_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,9 +87,9 @@ def test_lines_are_translated_alike_however_many_go_together(
     ("source", "target", "message"),
     [
         ("en", "de", "Translation from en to de is not supported"),
-        ("fr", "xx", "Translation from fr to xx is not supported"),
-        ("de", "de", "translate:de:de is not a task"),
-        ("D_", "en", "translate:d_:en is not a task"),
+        ("fr", "xx", "fr is not supported, only de, en"),
+        ("de", "de", "de and de are one language"),
+        ("D_", "en", "D_ is not supported, only de, en"),
     ],
 )
 def test_a_pair_that_no_bundle_translates_is_refused_before_anything_is_read(
@@ -87,7 +117,7 @@ def test_without_any_bundle_it_says_where_it_looked(dragoman: Dragoman, tmp_path
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.splitlines() == [
         "dragoman: nowhere: there is no such folder",
-        "dragoman: Translation from de to en is not supported",
+        "dragoman: de is not supported",
     ]
 
 
