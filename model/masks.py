@@ -12,17 +12,20 @@ MASKS = "".join(chr(0xE000 + i) for i in range(64))
 _LATIN = r"A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 NUMBER = (
     rf"(?<![0-9{_LATIN}_])(?<![0-9][.,:/-])"
-    r"(?:[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+(?:,[0-9]+)?|[0-9]+(?:[.,:/-][0-9]+)*)"
-    rf"(?:(?=(?:st|nd|rd|th|er?|ème)(?![0-9{_LATIN}_]))|(?![0-9{_LATIN}_]|[.,:/-][0-9]))"
+    r"(?:[1-9][0-9]{0,2}(?:[ \u00a0\u202f][0-9]{3})+(?:,[0-9]+)?|[0-9]+(?:[.,:/h-][0-9]+)*)"
+    rf"(?:(?=(?:st|nd|rd|th|s|ern?|e|ème)(?![0-9{_LATIN}_]))|(?![0-9{_LATIN}_]|[.,:/-][0-9]))"
 )
 """An amount, a time, a year or a range, with its signs, as a pattern; spaces between thousands are of it, too, and the
-ending of an ordinal is not."""
+ending of an ordinal or a decade is not."""
 _WORD = re.compile(rf"{NUMBER}|[0-9{_LATIN}]+")
-_NOT_DIGIT = re.compile(r"[^0-9]")
+_ONLY_NUMBER = re.compile("[0-9][0-9.,:/h \u00a0\u202f-]*")
+_SIGNS = str.maketrans(dict.fromkeys(".,' \xa0\u202f") | {"h": ":"})
 _LATIN_LETTER = re.compile(f"[{_LATIN}]")
 _OTHER_LETTER = re.compile(rf"[^\W\d_{_LATIN}]")
 MIN_LENGTH = 2
-"""Letters of a word, or digits of a number, to mask: single ones are shared by chance."""
+"""Letters of a word to mask: single ones are shared by chance."""
+ONE = "1"
+"""The number that is not masked: what follows it is written otherwise than after others."""
 
 
 def mask_names(source: str, target: str, usable: str, random: Random) -> tuple[str, str]:
@@ -54,9 +57,13 @@ def _is_latin(text: str) -> bool:
 def _single_words(text: str) -> list[str]:
     """Return the Latin words and the keys of numbers that stand once in the text, in their order."""
     words = [_key(word) for word in _WORD.findall(text)]
-    return [word for word in words if len(word) >= MIN_LENGTH and words.count(word) == 1]
+    return [word for word in words if _may_be_masked(word) and words.count(word) == 1]
+
+
+def _may_be_masked(word: str) -> bool:
+    return word != ONE if word[0].isdecimal() else len(word) >= MIN_LENGTH
 
 
 def _key(word: str) -> str:
     """Return what a word has in common with the same one in another language, which writes ``1,5`` with other signs."""
-    return _NOT_DIGIT.sub("", word) if word[0].isdecimal() and not word.isalnum() else word
+    return word.translate(_SIGNS) if _ONLY_NUMBER.fullmatch(word) else word

@@ -33,12 +33,17 @@ def _day(random: Random) -> date:
 
 def _draw_date(random: Random) -> Write:
     day = _day(random)
-    return lambda locale: format_date(day, "long", locale)
+    return lambda locale: _with_first(format_date(day, "long", locale), locale)
 
 
 def _draw_day(random: Random) -> Write:
     day = _day(random)
-    return lambda locale: format_skeleton("MMMMd", day, locale=locale)
+    return lambda locale: _with_first(format_skeleton("MMMMd", day, locale=locale), locale)
+
+
+def _with_first(day: str, locale: Locale) -> str:
+    """Write the first of a month as French does, which CLDR does not say."""
+    return re.sub(r"^1(?= )", "1er", day) if locale.language == "fr" else day
 
 
 def _draw_month(random: Random) -> Write:
@@ -51,14 +56,19 @@ def _draw_time(random: Random) -> Write:
     return _as_it_is(f"{random.randrange(24)}:{minute:02}")
 
 
+def _draw_count(random: Random) -> Write:
+    """Draw a number without a sign; no 1, as a plural follows, here and below."""
+    return _as_it_is(str(random.randint(2, 99)))
+
+
 def _draw_number(random: Random) -> Write:
-    """Draw a number of few digits as often as one of many; no 1, as a plural follows."""
+    """Draw a number of few digits as often as one of many."""
     number = random.randint(2, int(10 ** random.uniform(1, 6.5)))
     return lambda locale: format_decimal(number, locale=locale)
 
 
 def _draw_decimal(random: Random) -> Write:
-    number = round(random.uniform(1, 20), random.randint(1, 2))
+    number = round(random.uniform(2, 20), random.randint(1, 2))
     return lambda locale: format_decimal(number, locale=locale)
 
 
@@ -80,11 +90,14 @@ VALUES: dict[str, Callable[[Random], Write]] = {
     "day": _draw_day,
     "month": _draw_month,
     "year": lambda random: _as_it_is(str(random.randint(1500, 2035))),
+    "decade": lambda random: _as_it_is(str(10 * random.randint(180, 202))),
     "century": lambda random: _as_it_is(str(random.randint(11, 20))),
     "time": _draw_time,
+    "count": _draw_count,
     "number": _draw_number,
     "decimal": _draw_decimal,
     "amount": _draw_amount,
+    "version": lambda random: _as_it_is(f"{random.randint(0, 20)}.{random.randint(0, 30)}"),
     "code": _draw_code,
 }
 """Placeholder → what draws its value."""
@@ -93,8 +106,11 @@ VALUES: dict[str, Callable[[Random], Write]] = {
 def read_phrases(file: Path, source: str, target: str) -> list[tuple[str, str]]:
     """Return two columns of a table, whose first line names their languages; of equal sources the first counts.
 
-    DataError when there is no such column, and on a placeholder that is unknown or of one column alone.
+    A phrase may lack a language: its cell is empty. DataError when there is no such column, and on a placeholder that
+    is unknown or of one column alone.
     """
+    if source == target:
+        raise DataError(f"{source} and {target} are one language")
     header, *rows = list(read_rows(file.name, file.parent)) or [[]]
     for language in (source, target):
         if language not in header:
@@ -105,6 +121,8 @@ def read_phrases(file: Path, source: str, target: str) -> list[tuple[str, str]]:
         if len(row) != len(header):
             raise DataError(f"{file}, line {number}: has {len(row)} columns, and the first line {len(header)}")
         pair = row[columns[0]], row[columns[1]]
+        if not all(pair):
+            continue
         found = [Counter(_PLACEHOLDER.findall(text)) for text in pair]
         if unknown := (found[0] | found[1]).keys() - VALUES.keys():
             raise DataError(f"{file}, line {number}: no {{{min(unknown)}}}; there are {', '.join(VALUES)}")
@@ -126,11 +144,11 @@ def fill(
     locales = _locale(source), _locale(target)
     stops = [FULL_STOPS.get(language, ".") for language in (source, target)]
     for pair in phrases:
-        is_open = (" " in pair[0] or source in FULL_STOPS) and pair[0][-1:] not in _MARKS
         for n in range(copies):
             values = [(name, VALUES[name](random)) for name in _PLACEHOLDER.findall(pair[0])]
             texts = [_filled(text, values, locale) for text, locale in zip(pair, locales, strict=True)]
-            if is_open and n % 2:
+            is_several = " " in texts[0] or source in FULL_STOPS
+            if n % 2 and is_several and texts[0][-1] not in _MARKS:
                 texts = [text + stop for text, stop in zip(texts, stops, strict=True)]
             yield texts[0], texts[1]
 

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -167,9 +168,16 @@ def _align_sentence(source: _Stretch, target: _Stretch, links: Links, alignment:
             alignment.anchors.append(Anchor(*source.range(at, at + 1), first + n))
     ends = np.cumsum(weights, axis=1)
     before = np.stack([ends - weights, ends], axis=2).reshape(len(units), -1)  # (U, 2 S)
-    knots = np.array([source.places[place] for piece in read for place in piece])
+    knots = np.array([source.places[place] for piece in _ascending(read) for place in piece])
     alignment.segments.append(Segment(source.places[0], first, knots, before))
     alignment.units.extend(target.range(*unit) for unit in units)
+
+
+def _ascending(pieces: Sequence[Range]) -> list[Range]:
+    """Return the places of pieces, of which several that are bytes of one character take it once."""
+    return [
+        (end, end) if n and pieces[n - 1] == (start, end) else (start, end) for n, (start, end) in enumerate(pieces)
+    ]
 
 
 def _stretched(pieces: Sequence[Range], factor: float) -> list[tuple[float, float]]:
@@ -214,11 +222,11 @@ def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
     written = as_typed(_STAND_IN.sub("\ue000", text))
     i = 0
     while i < len(pieces):
-        stop = i
-        while stop < len(pieces) and _BYTE.fullmatch(pieces[stop]):
-            stop += 1
-        if stop > i:
-            says = bytes(int(piece[3:5], 16) for piece in pieces[i:stop]).decode(errors="ignore")
+        if byte := _BYTE.fullmatch(pieces[i]):
+            stop = i + _bytes_of_character(int(byte[1], 16))
+            found = [one for one in takewhile(bool, map(_BYTE.fullmatch, pieces[i:stop])) if one]
+            stop = i + len(found)
+            says = bytes(int(one[1], 16) for one in found).decode(errors="ignore")
         else:
             stop = i + 1
             says = _STAND_IN.sub("\ue000", pieces[i].replace("▁", ""))
@@ -230,3 +238,8 @@ def find_pieces(pieces: Sequence[str], text: str) -> list[Range]:
         ranges += [(at if start is None else start, at)] * (stop - i)
         i = stop
     return ranges
+
+
+def _bytes_of_character(first: int) -> int:
+    """Return of how many bytes a character of UTF-8 is that begins with this one."""
+    return 1 if first < 0xC0 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4

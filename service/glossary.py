@@ -83,12 +83,6 @@ class Glossary:
         self._lengths = {first: sorted(of_first, reverse=True) for first, of_first in lengths.items()}
         self._is_empty: bool = not self._translations and (outranked is None or outranked._is_empty)
 
-    @property
-    def has_digits(self) -> bool:
-        """Whether a term holds a digit, and so may hold a number of the text."""
-        own = any(map(str.isdigit, "".join(self._translations)))
-        return own or (self._outranked is not None and self._outranked.has_digits)
-
     def under(self, terms: Mapping[str, str]) -> "Glossary":
         """Return a glossary of these terms and others, which outrank these."""
         return Glossary(self.vocabulary, terms, self) if terms else self

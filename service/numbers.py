@@ -1,39 +1,117 @@
-"""Numbers, which come through a network as masks: found in a sentence, and written as another language writes them.
+"""Numbers of a sentence, which come through a network as masks, and how another language writes them.
 
-A network that has learnt its digits from everyday sentences makes others of them: only single ones are left to it, as
-``3`` may be ``three``, and those that are a factor of the next Chinese character.
+A network that has learnt its digits from everyday sentences makes others of them. Left to it are 1, as what follows is
+written otherwise than after others, and numbers that are one word with the next in one of both languages alone: the
+months of Chinese, and multiples, as 万 and 亿 are none of 1,000.
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 from babel import Locale, UnknownLocaleError
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
-from model.masks import NUMBER
-from service.languages import base_of
+from model.config import Task
+from model.masks import NUMBER, ONE
+from service.languages import base_of, is_spaceless
 
 _SPACES = " \u00a0\u202f"
-LONG_NUMBER = re.compile(rf"(?=[0-9](?:[.,:/-]?[0-9]|[{_SPACES}][0-9]{{3}})){NUMBER}(?!\s?[十百千万萬亿億兆])")
-"""A number of several digits, with its signs."""
+_UNIT = (
+    r"km/h|mph|km²?|[cmnµ]m|m[²³]?|[kmµ]?g|[mc]l|k?Wh|[kM]W|[mk]V|mA|[kMG]?Hz|[kKMGT]i?B|Mbit/s|px|pt|dpi|fps|ms"
+    r"|°[CF]?|%|€|\$|£|¥|EUR|USD"
+)
+_THOUSANDS = rf"[1-9][0-9]{{0,2}}(?:[{_SPACES}][0-9]{{3}})+(?![0-9]|[{_SPACES}][0-9])"
+_SIGNED = rf"(?:(?<![^\s(])[-−+])?{NUMBER}"
+_FOUND = re.compile(
+    "|".join(
+        (
+            # Of accounts and telephones, whose groups a network would put into another order.
+            r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])",
+            rf"(?<![\w+(.,/-])(?!{_THOUSANDS})\+?\(?[0-9]+\)?(?:[ /-]\(?[0-9]+\)?){{2,}}(?![\w,./-]*[0-9])",
+            rf"(?P<amount>{_SIGNED}[{_SPACES}]?(?:{_UNIT})(?![\w/²³])|[€$£¥][{_SPACES}]?{NUMBER})",
+            rf"(?P<number>{_SIGNED})",
+        )
+    )
+)
+_MONTH_OR_MULTIPLE = re.compile(r"\s?(?:月|[多余几来]?(?:[十百万萬亿億兆]|千(?![米克瓦])))")
+_MULTIPLE = re.compile(r"\s?(?:hundred|thousand|million|billion|trillion)")
+
+_PART = re.compile(rf"[0-9](?:[0-9.,h{_SPACES}]*[0-9])?")
+_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_HOURS = re.compile(r"([0-9]{1,2})h([0-9]{2})")
+_LABEL = re.compile(r"(?:[A-Z]\S*|\b(?:version|release|chapter|section|figure|table|page|step|line))\s$")
+"""What stands before a number with a point that is none: ``Python 3.11``."""
+_BEFORE = 30
+"""Characters of such a word that are looked at."""
+_WORD = re.compile(r"\s[^\W\d_A-Z]")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)(?!\w)")
 _ENDINGS = {"1": "st", "2": "nd", "3": "rd"}
 
 
-def in_language(number: str, source: str, target: str) -> str:
+class Number(NamedTuple):
+    """A number in a text."""
+
+    start: int
+    end: int
+    written: str
+    """As the target language writes it."""
+
+
+class _Signs(NamedTuple):
+    """What a language writes between thousands, and before decimals."""
+
+    group: str
+    decimal: str
+
+
+def find_numbers(text: str, task: Task) -> Iterator[Number]:
+    """Yield the numbers of a text that a network need not know, in their order."""
+    for found in _FOUND.finditer(text):
+        token, (start, end) = found[0], found.span()
+        if token == ONE or _is_of_next_word(text, end, task):
+            continue
+        before = text[max(0, start - _BEFORE) : start]
+        is_amount = found["amount"] is not None or bool(_WORD.match(text, end) and not _LABEL.search(before))
+        is_whole = found.lastgroup is None or _ADDRESS.fullmatch(token)
+        yield Number(start, end, token if is_whole else in_language(token, task.source, task.target, is_amount))
+
+
+def number_ranges(text: str) -> list[tuple[int, int]]:
+    """Return where the numbers of a text are, in their order, each with its unit."""
+    return [found.span() for found in _FOUND.finditer(text)]
+
+
+def _is_of_next_word(text: str, end: int, task: Task) -> bool:
+    if is_spaceless(task.source):
+        return bool(_MONTH_OR_MULTIPLE.match(text, end))
+    return is_spaceless(task.target) and bool(_MULTIPLE.match(text, end))
+
+
+def in_language(number: str, source: str, target: str, is_amount: bool) -> str:
     """Write a number of the language ``source`` with the signs of ``target``; it keeps its length.
 
-    Only thousands and decimal commas are sure to be such: a point may be that of a time or a version.
+    Thousands and decimal commas are sure to be such. A point may be that of a time or a version where the number is not
+    sure to be an amount.
     """
-    if (signs := _signs(base_of(source))) is None or (others := _signs(base_of(target))) is None or signs == others:
+    signs, others = _signs(base_of(source)), _signs(base_of(target))
+    if signs is None or others is None or signs == others:
         return number
-    group, decimal = signs
-    groups = f"[{re.escape(group)}{_SPACES if decimal == ',' else ''}]"
-    with_thousands = rf"\d{{1,3}}(?:{groups}\d{{3}})+(?:{re.escape(decimal)}\d+)?"
-    if not re.fullmatch(rf"{with_thousands}|\d+,\d+" if decimal == "," else with_thousands, number):
-        return number
-    whole, _, fraction = number.partition(decimal)
-    return re.sub(groups, others[0], whole) + (others[1] + fraction if fraction else "")
+    group = f"[{_SPACES}]" if signs.group.isspace() else re.escape(signs.group)
+    thousands = re.compile(rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{re.escape(signs.decimal)}\d+)?")
+    decimals = re.compile(rf"\d+{re.escape(signs.decimal)}\d+")
+
+    def written(part: re.Match[str]) -> str:
+        if time := _HOURS.fullmatch(part[0]):
+            return f"{time[1]}:{time[2]}"
+        is_decimal = decimals.fullmatch(part[0]) and (is_amount or signs.decimal == ",")
+        if not (is_decimal or thousands.fullmatch(part[0])):
+            return part[0]
+        whole, _, fraction = part[0].partition(signs.decimal)
+        return re.sub(group, others.group, whole) + (others.decimal + fraction if fraction else "")
+
+    return _PART.sub(written, number)
 
 
 def with_ordinal(number: str, after: str) -> str:
@@ -45,10 +123,10 @@ def with_ordinal(number: str, after: str) -> str:
 
 
 @cache
-def _signs(language: str) -> tuple[str, str] | None:
-    """Return what stands between thousands, and before decimals; None for a language that is not known."""
+def _signs(language: str) -> _Signs | None:
+    """Return the signs of a language; None if it is not known."""
     try:
         locale = Locale.parse(language)
     except (UnknownLocaleError, ValueError):
         return None
-    return get_group_symbol(locale), get_decimal_symbol(locale)
+    return _Signs(get_group_symbol(locale), get_decimal_symbol(locale))

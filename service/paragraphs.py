@@ -12,6 +12,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from service.languages import is_spaceless
+from service.numbers import number_ranges
 from service.spans import span_ranges
 from service.text import COLUMNS, LABEL, UNSPACED
 
@@ -162,16 +163,17 @@ def _wrap_of(lines: Sequence[Line], language: str) -> Wrap:
 
 
 def _breaks(text: str, language: str) -> list[tuple[int, int]]:
-    """Return where a text may be broken: between its words, of which a span is one."""
+    """Return where a text may be broken: between its words, of which a span is one, and a number with its unit."""
     pattern = _BREAK_WITHOUT_SPACES if is_spaceless(language) else _SPACE
-    spans = span_ranges(text)
 
-    def is_within_span(place: int) -> bool:
-        before = bisect_left(spans, (place,)) - 1
-        return before >= 0 and place < spans[before][1]
+    def is_within(ranges: list[tuple[int, int]], place: int) -> bool:
+        before = bisect_left(ranges, (place,)) - 1
+        return before >= 0 and place < ranges[before][1]
+
+    spans, numbers = span_ranges(text), number_ranges(text)
 
     places = (found.span() for found in pattern.finditer(text) if found.start() > 0)
-    return [place for place in places if not is_within_span(place[0])]
+    return [place for place in places if not (is_within(spans, place[0]) or is_within(numbers, place[0]))]
 
 
 def wrap(line: str, how: Wrap, language: str) -> str:

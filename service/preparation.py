@@ -120,7 +120,6 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
     """
     tokenizer = bundle.tokenizer
     masks = tokenizer.masks if task.kind == "translate" else ""  # a summary need not hold each address
-    numbers = not (glossary and glossary.has_digits)  # a mask would hide them from its terms
     limit, full_stop = bundle.manifest.max_source_pieces, bundle.manifest.decoding.full_stop
     read: dict[str, Sentence] = {}  # each has to be encoded to see whether it fits
 
@@ -132,7 +131,10 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
         normalized = None
         if task.kind == "translate":
             normalized = for_network(core, task.source, count_pieces, full_stop=full_stop)
-        masked = with_masks(normalized.text if normalized else core, masks, task, numbers=numbers)
+        written = normalized.text if normalized else core
+        has_digits = any(map(str.isdecimal, written))
+        terms = [(found.start, found.end) for found in glossary.find(written)] if glossary and has_digits else []
+        masked = with_masks(written, masks, task, terms)
         pieces = tokenizer.encode(masked.text)
         read[core] = Sentence(core, normalized, masked, tokenizer.frame_source(pieces, task))
         has_masks_enough = not masks or len(stand_ins(core)) <= len(masks)

@@ -5,17 +5,17 @@ use. A sentence gives its stand-ins, and its numbers, to the network as masks, w
 """
 
 import re
+from collections.abc import Sequence
 from html.entities import html5
 from itertools import groupby
 from typing import NamedTuple
 
 from model.config import Task
-from service.numbers import LONG_NUMBER, in_language, with_ordinal
+from service.numbers import find_numbers, with_ordinal
 
 _FIRST, _LAST = 0xF0000, 0x10FFFF
 """The stand-ins: the planes of private use."""
 _STAND_IN = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
-_NUMBER_OR_STAND_IN = re.compile(rf"{_STAND_IN.pattern}|{LONG_NUMBER.pattern}")
 
 _EMOJI = "\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\u00a9\u00ae\u203c\u2049"
 _JOINERS = "\ufe0f\u200d\u20e3\U000e0020-\U000e007f"
@@ -33,12 +33,6 @@ _ENTITY = "|".join(f"{first}(?:{'|'.join(name[1:] for name in names)})" for firs
 
 _GROUPS = r"(?<![A-Za-z0-9_.,])(?!\d{1,3}(?:\.\d{3})+(?![\w.]))\d+(?:[-./:]\d+){2,}(?![A-Za-z0-9_])"
 """Dates, times, versions and addresses, but no thousands."""
-_NUMBER = r"(?<![\w.,])\d+(?:[.,]\d+)*"
-_UNIT = (
-    r"km/h|mph|km²?|[cmnµ]m|m[²³]?|[kmµ]?g|[mc]l|k?Wh|[kM]W|[mk]V|mA|[kMG]?Hz|[kKMGT]i?B|Mbit/s|px|pt|dpi|fps|ms"
-    r"|°[CF]?|%|€|\$|£|¥|EUR|USD"
-)
-
 # In the order in which they are tried at a place. \b would not do beside Chinese, which leaves no space around words.
 _SPAN = re.compile(
     "|".join(
@@ -52,7 +46,6 @@ _SPAN = re.compile(
             r"\{\{[^{}\n]*\}\}|\$?\{[^{}\s]*\}|%\{\w+\}|%\(\w+\)[a-z]",
             r"(?<!\d)%(?:\d+\$)?[.\d]*[sdifxu@](?![A-Za-z0-9])",
             _GROUPS,
-            rf"{_NUMBER}[ \u00a0\u202f]?(?:{_UNIT})(?![\w/²³])|[€$£¥][ \u00a0\u202f]?\d+(?:[.,]\d+)*",
             rf"&(?:#\d+;|#x[0-9a-fA-F]+;|{_ENTITY})",
             r"(?<!\S)&(?!\S)",  # by itself it is a word that networks have hardly seen
             rf"(?:[0-9#*]\ufe0f?\u20e3|[{_EMOJI}][{_EMOJI}{_JOINERS}]*)+",
@@ -64,8 +57,8 @@ _SPAN = re.compile(
 
 # Most texts hold no span, and to see that by this takes a tenth of the time.
 _SIGN = re.compile(
-    rf"\d[ \u00a0\u202f]?[^\W\d_]|\d[-./:]\d|www\."
-    rf"|[€$£¥°`/@#<{{%&\u20e3{_EMOJI}\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]"
+    rf"\d[-./:]\d|www\."
+    rf"|[`/@#<{{%&\u20e3{_EMOJI}\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]"
 )
 """What every span holds one of."""
 
@@ -131,32 +124,43 @@ class Masked(NamedTuple):
         return all(output.count(mask) == 1 for mask in self.written)
 
     def restore(self, output: str) -> str:
-        """Replace the masks, each once; a mask too many goes, a missing one is added."""
+        """Replace the masks, each once; a mask too many goes, a missing one is added.
+
+        Numbers stay apart from digits that the network wrote beside them.
+        """
         for mask, text in self.written.items():
             before, found, after = output.partition(mask)
-            output = before + with_ordinal(text, after) if found else f"{output} {text}".lstrip()
+            if not found:
+                output = f"{output} {text}".lstrip()
+                continue
+            space = " " if before[-1:].isdecimal() and text[0].isdecimal() else ""
+            space_after = " " if after[:1].isdecimal() and text[-1].isdecimal() else ""
+            output = before + space + with_ordinal(text, space_after + after)
         return re.sub(f" ?[{self.masks}]", "", output) if self.masks else output
 
 
-def with_masks(sentence: str, masks: str, task: Task, *, numbers: bool = True) -> Masked:
+def with_masks(sentence: str, masks: str, task: Task, kept: Sequence[tuple[int, int]] = ()) -> Masked:
     """Give the stand-ins of a sentence, no more than there are masks, to the network as masks, and numbers with them.
 
-    Where both together are too many, and without ``numbers``, these stay, for the network to copy.
+    Numbers for which no mask is left, and those within the ranges ``kept``, stay for the network to copy.
     """
-    numbers = numbers and len(_NUMBER_OR_STAND_IN.findall(sentence)) <= len(masks)
-    pattern = _NUMBER_OR_STAND_IN if numbers else _STAND_IN
-    unused = iter(masks)
+    found = [(place.start(), place.end(), place[0]) for place in _STAND_IN.finditer(sentence)]
+    if masks:
+        numbers = [
+            number
+            for number in find_numbers(sentence, task)
+            if not any(start < number.end and number.start < end for start, end in kept)
+        ]
+        found = sorted([*found, *numbers[: max(0, len(masks) - len(found))]])
+    text = ""
+    at = 0
     read: dict[str, str] = {}
-
-    def mask(found: re.Match[str]) -> str:
-        if not (mask := next(unused, "")):
-            return found[0]
-        read[mask] = found[0]
-        return mask
-
-    text = pattern.sub(mask, sentence)
-    written = {mask: in_language(one, task.source, task.target) for mask, one in read.items()}
-    return Masked(text, read, written, masks)
+    written: dict[str, str] = {}
+    for mask, (start, end, output) in zip(masks, found, strict=False):
+        text += sentence[at:start] + mask
+        read[mask], written[mask] = sentence[start:end], output
+        at = end
+    return Masked(text + sentence[at:], read, written, masks)
 
 
 def stand_ins(sentence: str) -> list[str]:

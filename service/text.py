@@ -17,6 +17,7 @@ from service.languages import is_spaceless
 CUTS = (
     re.compile(r"(?<=[;:])\s+|(?<=[；：])\s*"),
     re.compile(r"(?<=,)\s+|(?<=[，、])\s*"),  # no number is cut
+    re.compile(r"(?<!\d)\s+"),  # nor from its unit
     re.compile(r"\s+"),
 )
 MARKER = re.compile(

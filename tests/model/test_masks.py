@@ -15,6 +15,8 @@ A, B, C = MASKS[:3]
         ("Es war 1989 in Köln.", "It was 1989 in Köln.", (f"Es war {A} in {B}.", f"It was {A} in {B}.")),
         ("用json模块。", "Use the json module.", (f"用{A}模块。", f"Use the {A} module.")),
         ("Es kostet 1.234,50 Euro.", "It is 1,234.50 euros.", (f"Es kostet {A} Euro.", f"It is {A} euros.")),
+        ("Um 3 Uhr 1990er", "At 3, 1990s", (f"Um {A} Uhr {B}er", f"At {A}, {B}s")),
+        ("à 15h30", "at 15:30", (f"à {A}", f"at {A}")),
         ("12 345 habitants, le 17e", "12,345 people, the 17th", (f"{A} habitants, le {B}e", f"{A} people, the {B}th")),
     ],
 )
@@ -32,8 +34,9 @@ def test_names_and_numbers_that_both_sides_hold_are_masked(source: str, target: 
         ("Tom kennt Tom.", "Tom knows Tom."),  # which is which?
         ("Tom kennt ihn.", "Tom knows Tom."),
         ("用json和json。", "Use json."),
-        ("Um 3 Uhr.", "At 3."),
+        ("Es ist 1 Uhr.", "It's 1."),
         ("Es sind 1,5 Meter.", "It is 1.6 meters."),
+        ("Das Spiel endete 3:0.", "There were 30 people."),
         ("", ""),
     ],
 )

@@ -73,7 +73,7 @@ def test_a_table_is_read_in_any_direction_and_of_equal_sources_the_first_counts(
         ("de\tfr\nJa\tOui\n", "no column en; the first line has de, fr"),
         ("de\ten\tfr\nJa\tYes\n", "line 2: has 2 columns, and the first line 3"),
         ("de\ten\nJa\tYes\n{tag}\t{day}\n", "line 3: no {tag}; there are date"),
-        ("de\ten\n{day}\t{day} {day}\n", "line 2: the two columns have other placeholders"),
+        ("de\ten\n\tYes\n{day}\t{day} {day}\n", "line 3: the two columns have other placeholders"),
         ("", "no column de"),
     ],
 )
@@ -82,6 +82,30 @@ def test_a_table_that_cannot_be_filled_is_refused_with_its_line(text: str, messa
     table.write_text(text)
     with pytest.raises(DataError, match=re.escape(message)):
         read_phrases(table, "de", "en")
+
+
+def test_a_phrase_that_lacks_a_language_is_left_out_of_its_pairs(tmp_path: Path) -> None:
+    table = tmp_path / "table.tsv"
+    table.write_text("de\ten\tfr\nJa\t\tOui\nNein\tNo\tNon\n")
+    assert read_phrases(table, "de", "en") == [("Nein", "No")]
+    assert read_phrases(table, "de", "fr") == [("Ja", "Oui"), ("Nein", "Non")]
+
+
+def test_nothing_is_translated_into_its_own_language(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="de and de are one language"):
+        read_phrases(tmp_path / "table.tsv", "de", "de")
+
+
+def test_the_first_of_a_month_is_an_ordinal_in_french() -> None:
+    days = filled(("{day}!", "{day} !"), "de", "fr", copies=200)
+    firsts = {(german.split(".")[0], french.split()[0]) for german, french in days}
+    assert ("1", "1er") in firsts
+    assert ("2", "2") in firsts
+    assert all(french.rstrip("er") == german for german, french in firsts)
+
+
+def test_a_value_of_several_words_has_full_stops_as_any_other_text() -> None:
+    assert [source[-1] for source, _ in filled(("{date}", "{date}"), copies=2)][1] == "."
 
 
 def test_a_language_that_babel_does_not_know_is_refused() -> None:

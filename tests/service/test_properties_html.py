@@ -54,6 +54,7 @@ def test_every_span_outside_of_tags_is_in_the_answer_as_often_as_in_the_html(
 
 @given(pages(GERMAN + SPANS_OF_HTML + VERBATIM + PLACED))
 @example("Guten Morgen!\n<b>{{ user.name }} Guten Morgen!</b>")  # the brackets are no marks in front of the words
+@example("www.a.de @b @c @d @e @f @g @h <b>99 % Guten Morgen!</b>")  # more than masks, and digits that are bytes
 @FORM
 def test_html_whose_words_a_network_copies_comes_back_but_for_white_space_and_signs_of_numbers(
     echoes: Echoes, html: str

@@ -144,12 +144,22 @@ def test_numbers_are_masked_with_the_stand_ins_in_their_order_and_written_as_the
     assert not masked.is_whole(A + B + C)
 
 
-def test_numbers_are_left_to_the_network_where_masks_are_too_few_for_all_or_numbers_are_wanted() -> None:
-    sentence = protect("Für {x} sind 1.234,50 Euro am 12. Mai fällig.").text
-    expected = sentence.replace(stand_ins(sentence)[0], A)
-    assert with_masks(sentence, A + B, TASK).text == expected
-    assert with_masks(sentence, A + B + C, TASK, numbers=False).text == expected
+def test_stand_ins_have_masks_first_and_numbers_for_which_none_is_left_or_that_are_kept_stay() -> None:
+    sentence = protect("Für 20 oder {x} sind 1.234,50 Euro am 12. Mai fällig.").text
+    (x,) = stand_ins(sentence)
+    assert with_masks(sentence, A, TASK).text == sentence.replace(x, A)
+    assert with_masks(sentence, A + B, TASK).text == sentence.replace("20", A).replace(x, B)
+    kept = sentence.index("1.2"), sentence.index(" Euro") + 5
+    expected = sentence.replace("20", A).replace(x, B).replace("12.", f"{C}.")
+    assert with_masks(sentence, A + B + C + D, TASK, [kept]).text == expected
     assert with_masks(sentence, "", TASK).text == sentence
+
+
+def test_a_number_does_not_run_into_digits_beside_it() -> None:
+    masked = with_masks("12 und 2021 oder {x}", A + B, TASK)
+    assert masked.restore(f"{A}{B}3 {B}") == "12 2021 3"
+    assert masked.restore(f"4{A} {B}.5") == "4 12 2021.5"
+    assert masked.restore(f"x{A}th{B}") == "x12th2021"
 
 
 def test_long_texts_without_a_space_come_back() -> None:
