@@ -1,7 +1,7 @@
-"""What the starter makes of phrases, and of numbers: how many phrases are answered as their table has them, and how
-many sentences come out with the numbers that they went in with.
+"""What a starter makes of phrases, and of numbers: how many phrases are answered as their table has them, and how many
+sentences come out with the numbers that they went in with.
 
-    .venv/bin/python benchmarks/phrases.py DATA [--bundle FOLDER]
+    .venv/bin/python benchmarks/phrases.py DATA [BUNDLE]
 
 DATA holds tatoeba/, whose dev and test sentences with a number of several digits are asked for. The phrases are those
 that the starter has learnt from, with values that it has not.
@@ -16,26 +16,27 @@ import typer
 from rich.table import Table
 from sacrebleu import corpus_chrf
 
+from model.bundle import load_manifest
 from model.config import Task
 from model.data import read_rows
 from model.phrases import fill, read_phrases
 from service.console import print_table
 from service.evaluate import load_alone
-from service.numbers import LONG_NUMBER
+from service.numbers import find_numbers
 from service.offline import open_translator, run_in_bulk
 from service.settings import STARTERS, load_settings
 from service.translator import Translator
 
 PHRASES = Path(__file__).parents[1] / "model" / "recipes" / "phrases.tsv"
 STARTER = STARTERS / "translate-de-fr-en"
-TASKS = ("translate:de:en", "translate:en:de", "translate:fr:en", "translate:en:fr")
+_NUMBER = re.compile(r"\d[\d.,:\u00a0\u202f]*\d|\d")
 UNSEEN = 20261127
 """The seed of values; those of the training were drawn from another."""
 
 
 def digits(text: str) -> list[str]:
     """Return the numbers of a text without their signs, which change with the language."""
-    return sorted(re.sub(r"\D", "", number[0]) for number in LONG_NUMBER.finditer(text))
+    return sorted(re.sub(r"\D", "", number) for number in _NUMBER.findall(text))
 
 
 def as_compared(text: str) -> str:
@@ -45,7 +46,7 @@ def as_compared(text: str) -> str:
 
 def percent(count: int, of: int) -> str:
     """Return a share."""
-    return f"{count / of:.0%} of {of}"
+    return f"{count / max(of, 1):.0%} of {of}"
 
 
 def measure(translator: Translator, task: Task, sentences: list[tuple[str, str]], table: Table) -> None:
@@ -68,20 +69,16 @@ def measure(translator: Translator, task: Task, sentences: list[tuple[str, str]]
     table.add_row(f"{task.source} → {task.target}", *cells, percent(sum(kept), len(sentences)), f"{chrf:.1f}")
 
 
-def main(
-    data: Path,
-    bundle: Annotated[Path, typer.Option(help="Another than the starter")] = STARTER,
-) -> None:
+def main(data: Path, bundle: Annotated[Path, typer.Argument()] = STARTER) -> None:
     """Print a table of all directions."""
     settings = load_settings()
     table = Table("", "phrases as their table", "those with values", "sentences with their numbers", "chrF2 of these")
     with open_translator(load_alone(bundle, settings), settings) as translator:
-        for name in TASKS:
-            task = Task.parse(name)
+        for task in load_manifest(bundle).tasks:
             pair = f"{task.source}-{task.target}" if task.target == "en" else f"{task.target}-{task.source}"
             side = int(task.source == "en")
             rows = [row for part in ("dev", "test") for row in read_rows(f"tatoeba/{part}.{pair}.tsv", data)]
-            sentences = [(row[side], row[1 - side]) for row in rows if LONG_NUMBER.search(row[side])]
+            sentences = [(row[side], row[1 - side]) for row in rows if any(find_numbers(row[side], task))]
             measure(translator, task, sentences, table)
     print_table(table)
 

@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/training_profile.py RECIPE.toml --data DATA
 
 PyTorch's profiler over steps of the recipe's own training, after as many to warm up. It slows small operators more than
-products, so the rate that is left when nothing but products took time is, if anything, too high.
+products, whose share is, if anything, larger without it.
 """
 
 import tempfile

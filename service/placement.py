@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from service.alignment import Alignment, Links, Range, align
 from service.blocks import Block, Element, write_block
-from service.spans import Protected, span_ranges
+from service.spans import Protected, without_spans
 from service.text import Document
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ class _Placer:
 
     def __init__(self, elements: Sequence[Element], source: str, target: str, alignment: Alignment) -> None:
         self.elements, self.source, self.target, self.alignment = elements, source, target, alignment
-        self.bare = _without_long_spans(source)
+        self.bare = without_spans(source, longer_than=1)  # whose marks are their own; one character is a mark itself
         self.units = alignment.units
         self.ranges: list[Range] = [(0, 0)] * len(elements)
         self.boxes: dict[int, Range] = {}
@@ -210,15 +210,6 @@ class _Placer:
             return not (is_between_words and has_mark and self._joins(at - 1))
 
         return max(filter(may_be_cut, range(low, high + 1)), key=lambda at: float(sums[at - low]), default=box[0])
-
-
-def _without_long_spans(text: str) -> str:
-    """Return a text, as long as it was, without spans, whose marks are their own, but for marks that are spans."""
-    characters = list(text)
-    for start, end in span_ranges(text):
-        if end - start > 1:
-            characters[start:end] = "x" * (end - start)
-    return "".join(characters)
 
 
 def _marks_in_front(text: str) -> tuple[int, bool]:

@@ -98,9 +98,13 @@ def protect(text: str) -> Protected:
     return Protected(_SPAN.sub(stand_in, text), spans)
 
 
-def without_spans(text: str) -> str:
+def without_spans(text: str, longer_than: int = 0) -> str:
     """Return a text, as long as it was, with characters that are of no word in the place of its spans."""
-    return _SPAN.sub(lambda found: "\0" * len(found[0]), text) if _SIGN.search(text) else text
+
+    def bare(found: re.Match[str]) -> str:
+        return "\0" * len(found[0]) if len(found[0]) > longer_than else found[0]
+
+    return _SPAN.sub(bare, text) if _SIGN.search(text) else text
 
 
 def span_ranges(text: str) -> list[tuple[int, int]]:
