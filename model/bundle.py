@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -31,6 +31,7 @@ from model.config import (
     TaskName,
     check_glossaries,
     describe_validation_error,
+    without_gone,
 )
 from model.precision import load_fastest, load_search
 from model.search import BeamSearch
@@ -172,6 +173,13 @@ def _check_signature(folder: Path, content: bytes, keys: Keys) -> None:
         raise BundleError(f"{folder}: {SIGNATURE} is not a signature of this {MANIFEST} by a key of {keys.path.name}")
 
 
+def _without_gone(fields: dict[str, Any]) -> dict[str, Any]:
+    networks = fields.get("networks")
+    if not (isinstance(networks, list) and all(isinstance(network, dict) for network in networks)):
+        return fields
+    return {**fields, "networks": [without_gone("network", network) for network in networks]}
+
+
 def _parse_manifest(folder: Path, content: bytes) -> Manifest:
     try:
         fields = json.loads(content)
@@ -184,7 +192,7 @@ def _parse_manifest(folder: Path, content: bytes) -> Manifest:
             f"{folder}: has format {found}, made by {age} Dragoman; this one reads {FORMAT}: export again"
         )
     try:
-        return Manifest.model_validate(fields)
+        return Manifest.model_validate(_without_gone(fields))
     except ValidationError as error:
         raise BundleError(f"{folder}: {MANIFEST}: {describe_validation_error(error)}") from error
 
@@ -202,7 +210,7 @@ def sign_bundle(folder: Path, private_key: Path) -> None:
 
 def kind(manifest: Manifest) -> str:
     """Return what the speed of a manifest's network depends on: all but what happens in training alone."""
-    networks = [network.model_dump(exclude={"dropout", "word_dropout"}) for network in manifest.networks]
+    networks = [network.model_dump(exclude={"dropout"}) for network in manifest.networks]
     return repr((networks, manifest.pieces))
 
 

@@ -10,14 +10,10 @@ import torch
 from pydantic import ValidationError
 
 from model.atomic import open_atomically
-from model.config import describe_validation_error
+from model.config import GONE, describe_validation_error, without_gone
 from model.network import Seq2Seq
 from model.recipe import Recipe
 from model.tokenizer import Tokenizer, TokenizerError
-
-GONE = ("r_drop", "source_drop", "source_shuffle")
-"""Keys of [training] that there were, and did not help. They stand in earlier checkpoints, and mean nothing to who uses
-a network; who goes on with a training has a recipe without them."""
 
 
 class CheckpointError(ValueError):
@@ -75,8 +71,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _without_gone(recipe: dict[str, Any]) -> dict[str, Any]:
-    training = {key: value for key, value in recipe.get("training", {}).items() if key not in GONE}
-    return {**recipe, "training": training}
+    return {**recipe, **{table: without_gone(table, recipe.get(table, {})) for table in GONE}}
 
 
 def restore_network(checkpoint: Checkpoint) -> Seq2Seq:

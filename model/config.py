@@ -5,7 +5,7 @@ default.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,19 @@ class Config(BaseModel):
     """Base of every table of a recipe: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+GONE = {
+    "network": ("variational_dropout", "word_dropout"),
+    "training": ("r_drop", "sampling_alpha", "sampling_candidates", "source_drop", "source_shuffle"),
+}
+"""Table → keys that there were, of what happens in training alone and did not help. They stand in earlier checkpoints
+and bundles, and mean nothing to who uses a network; a recipe has none of them."""
+
+
+def without_gone(table: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return a table of a checkpoint or bundle without the keys that are gone."""
+    return {key: value for key, value in values.items() if key not in GONE[table]}
 
 
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[a-z0-9]+)*$")]
@@ -113,10 +126,6 @@ class NetworkConfig(Config):
     """Pieces of the source may be written as they are (pointer-generator, See et al. 2017, section 2.2)."""
     dropout: float = Field(0.2, ge=0, lt=1)
     """Of what each layer reads."""
-    variational_dropout: bool = False
-    """Draw ``dropout`` once for all positions of a sentence (Gal & Ghahramani 2016)."""
-    word_dropout: float = Field(0.0, ge=0, lt=1)
-    """Of whole pieces: one that is dropped is so wherever it stands in the sentence (same paper, section 4.2)."""
 
     @model_validator(mode="after")
     def _choices_go_together(self) -> Self:
@@ -124,8 +133,6 @@ class NetworkConfig(Config):
             raise ValueError(f"heads {self.heads} do not divide hidden_size {self.hidden_size}")
         if self.copying and self.attention == "none":
             raise ValueError("copying needs attention, which says what is copied; attention is none")
-        if self.variational_dropout and self.input_feeding:
-            raise ValueError("variational_dropout draws for all positions at once; input_feeding takes them one by one")
         return self
 
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from model.attention import make_attention
 from model.config import NetworkConfig
-from model.dropout import Dropout
 from model.int8 import Linear
 from model.recurrent import make_cell
 
@@ -50,7 +49,7 @@ class Decoder(nn.Module):
         self.residual = config.residual
         self.attention = make_attention(config)
         self.output = Linear(read_size, config.embedding_size)
-        self.dropout = Dropout(config.dropout, config.variational_dropout)
+        self.dropout = nn.Dropout(config.dropout)
 
     def quantize(self, bound: float, encoder_bound: float) -> None:
         """Multiply in int8 from now on, for embeddings and encoder outputs of at most these magnitudes."""

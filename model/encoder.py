@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from model.config import NetworkConfig
-from model.dropout import Dropout
 from model.int8 import Linear
 from model.recurrent import make_cell
 
@@ -30,7 +29,7 @@ class Encoder(nn.Module):
         self.positions = Positions(config.embedding_size) if config.encoder == "convolutional" else None
         self.layers = nn.ModuleList(_make_layer(config, size) for size in sizes)
         self.residual = config.residual
-        self.dropout = Dropout(config.dropout, config.variational_dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.output_bound = float(config.encoder_layers if config.residual else 1)
         """Each layer adds at most 1 to what it reads."""
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from model.config import NetworkConfig
 from model.copying import Copying
 from model.decoder import Decoder, Grid
-from model.dropout import WordDropout
 from model.encoder import Encoder
 from model.int8 import Int8Product, Linear
 from model.tokenizer import PAD
@@ -34,7 +33,6 @@ class Seq2Seq(nn.Module):
             self.embedding.weight[PAD].zero_()
         # Embeddings of unit norm suit the output layer they are tied with; inputs are lifted to unit variance.
         self.embedding_scale = config.embedding_size**0.5
-        self.word_dropout = WordDropout(config.word_dropout, pieces)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.bridge = Linear(config.hidden_size, self.decoder.state_size)
@@ -89,7 +87,7 @@ class Seq2Seq(nn.Module):
         return self._logits(features, weights, source).squeeze(1), state, weights.squeeze(1)
 
     def _embed(self, pieces: Tensor) -> Tensor:
-        embedded: Tensor = self.word_dropout(self.embedding(pieces) * self.embedding_scale, pieces)
+        embedded: Tensor = self.embedding(pieces) * self.embedding_scale
         return embedded
 
     def _logits(self, features: Tensor, weights: Tensor, source: Tensor) -> Tensor:

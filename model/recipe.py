@@ -91,15 +91,11 @@ class TrainingConfig(Config):
     bf16: bool = True
     """Autocast to bfloat16 on a processor (avx512_bf16) or GPU with instructions for it; other processors train in
     float32, GPUs in TF32."""
-    sampling_alpha: float = Field(0.0, ge=0)
-    """Subword regularization: smoothing of the distribution over segmentations (Kudo 2018); 0 switches it off."""
-    sampling_candidates: int = Field(8, ge=2)
-    """Among how many best segmentations to sample."""
     mask_share: float = Field(0.0, ge=0, le=1)
     """Of the pairs, how many have names and numbers that both sides hold masked, anew in each epoch."""
     workers: int = Field(0, ge=0)
     """Processes that prepare batches ahead of each training process, with as many windows in memory; 0: itself does.
-    For a GPU, which else waits for the text: 4, or 8 with masks or sampled segmentations."""
+    For a GPU, which else waits for the text: 4, or 8 with masks."""
     validate_every_steps: int = Field(1_000, ge=1)
     checkpoint_every_minutes: float = Field(5.0, gt=0)
     validation_pairs: int = Field(300, ge=1)

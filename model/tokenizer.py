@@ -5,11 +5,9 @@ white space; SentencePiece's own rules (NFKC) would turn Chinese full-width punc
 """
 
 import io
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from random import Random
 
 import sentencepiece
 
@@ -127,17 +125,6 @@ class Tokenizer:
         if not self.knows(task):
             raise KeyError(str(task))
         return [self._processor.piece_to_id(task.tag), *pieces, END]
-
-    def sample(self, text: str, *, alpha: float, candidates: int, random: Random) -> list[int]:
-        """Draw one of the best ``candidates`` segmentations with probability ~ P(segmentation)^alpha (Kudo 2018).
-
-        SentencePiece's own sampling hides its generator, whose state could not be resumed; this one is ours.
-        """
-        best: list[list[int]] = self._processor.nbest_encode(normalize(text), nbest_size=candidates, out_type=int)
-        # Bytes score 0 here and like an unknown piece inside SentencePiece: the same in every segmentation of a text.
-        scores = [sum(self._processor.get_score(segmentation)) for segmentation in best]
-        (chosen,) = random.choices(best, [math.exp(alpha * (score - scores[0])) for score in scores])
-        return chosen
 
     def decode(self, pieces: Sequence[int]) -> str:
         """Return the text of the pieces; bytes that are not UTF-8 are dropped."""

@@ -18,7 +18,7 @@ from model.cache import Cache, cache_key, find_cache, write_cache
 from model.data import Example, corpus_pairs, tokenize_pairs
 from model.masks import mask_names
 from model.recipe import FilterConfig, Recipe, RecipeError, TrainingConfig
-from model.tokenizer import END, Tokenizer
+from model.tokenizer import Tokenizer
 
 BLOCK_PAIRS = 1_000
 """Neighbours that are read together: few enough that a window has many blocks, enough to read a disk at its speed."""
@@ -60,7 +60,7 @@ class TrainingSet:
     ) -> Iterator[Numbered]:
         """Yield the epoch's batches from number ``start`` on, each as an epoch from its beginning has it.
 
-        Names are masked and segmentations sampled anew when the recipe asks for it. ``turns`` says of each batch in
+        Names are masked anew when the recipe asks for it. ``turns`` says of each batch in
         turn whether it is made: a worker makes its own alone.
         """
         generator = np.random.default_rng(Random(f"{config.seed} {epoch}").getrandbits(128))
@@ -74,7 +74,7 @@ class TrainingSet:
                 chosen = compress(enumerate(plan[missed:], first + missed), turns)
                 for number, examples in self._read(window, lengths, chosen):
                     # What is drawn follows from the batch's place alone, so that a resumed run draws the same.
-                    yield Numbered(number, self._vary(examples, config, f"{config.seed} {epoch} {number}"))
+                    yield Numbered(number, self._masked(examples, config, f"{config.seed} {epoch} {number}"))
             first += len(plan)
 
     def _read(
@@ -90,13 +90,9 @@ class TrainingSet:
             ]
             yield Numbered(number, examples)
 
-    def _vary(self, examples: list[Example], config: TrainingConfig, seed: str) -> list[Example]:
+    def _masked(self, examples: list[Example], config: TrainingConfig, seed: str) -> list[Example]:
         random = Random(seed)
-        if config.mask_share:
-            examples = [self._mask(one, random) if random.random() < config.mask_share else one for one in examples]
-        if config.sampling_alpha:
-            examples = self._sample(examples, config, random)
-        return examples
+        return [self._mask(one, random) if random.random() < config.mask_share else one for one in examples]
 
     def _mask(self, example: Example, random: Random) -> Example:
         """Mask the names of both sides, unless that makes them longer than any pair may be."""
@@ -106,22 +102,6 @@ class TrainingSet:
         source, target = self.tokenizer.encode_all(texts)
         fits = len(source) <= limits.max_source_pieces and len(target) <= limits.max_target_pieces
         return Example([tag, *source, end], target) if fits else example
-
-    def _sample(self, batch: list[Example], config: TrainingConfig, random: Random) -> list[Example]:
-        def sample(pieces: list[int], limit: int) -> list[int]:
-            text = self.tokenizer.decode(pieces)
-            sampled = self.tokenizer.sample(
-                text, alpha=config.sampling_alpha, candidates=config.sampling_candidates, random=random
-            )
-            return sampled[:limit]  # it may be much longer than the best one, and the batch was made for that
-
-        return [
-            Example(
-                [tag, *sample(source, self.limits.max_source_pieces), END],
-                sample(target, self.limits.max_target_pieces),
-            )
-            for (tag, *source, _), target in batch
-        ]
 
 
 def plan_batches(

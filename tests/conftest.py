@@ -67,7 +67,6 @@ def tiny_recipe() -> Recipe:
             "batch_pieces": 300,
             "warmup_steps": 10,
             "decay_steps": 10,
-            "sampling_alpha": 0.1,
             "validate_every_steps": 32,
             "validation_pairs": 3,
         },

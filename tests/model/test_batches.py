@@ -55,9 +55,7 @@ def test_workers_make_the_batches_of_one_process_in_its_order_also_from_a_place_
     tiny_recipe: Recipe, training_set: TrainingSet, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("model.training_set.BLOCK_PAIRS", 20)
-    config = tiny_recipe.training.model_copy(
-        update={"window_pairs": 150, "sampling_alpha": 0.3, "accumulate": 2, "workers": workers}
-    )
+    config = tiny_recipe.training.model_copy(update={"window_pairs": 150, "accumulate": 2, "workers": workers})
     places = [
         (Place(epoch, number), examples)
         for epoch in range(3)

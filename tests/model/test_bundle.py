@@ -18,7 +18,7 @@ from model.bundle import (
     load_manifest,
     write_description,
 )
-from model.config import CardConfig, DecodingConfig, DType, Task
+from model.config import GONE, CardConfig, DecodingConfig, DType, Task
 from model.precision import available
 from tests.model.bundles import CPU, assert_refused, edit_manifest
 from tests.reversal import SUMMARIZE, TRANSLATE, Trained, random_sentences
@@ -67,6 +67,13 @@ def test_which_type_is_fastest_is_tried_once_for_bundles_with_networks_of_one_ki
     assert load_bundle(tiny_bundle, CPU, "int8", loaded=[loaded]).dtype == "int8"
     with pytest.raises(TypeError):
         load_bundle(tiny_bundle, CPU, loaded=[other])
+
+
+def test_keys_of_networks_that_are_gone_are_read_over(tiny_bundle: Path) -> None:
+    expected = load_manifest(tiny_bundle)
+    old = dict.fromkeys(GONE["network"], 0.1)
+    edit_manifest(tiny_bundle, lambda f: {**f, "networks": [{**network, **old} for network in f["networks"]]})
+    assert load_manifest(tiny_bundle) == expected
 
 
 def test_a_network_that_is_loaded_already_is_not_loaded_again(tiny_bundle: Path) -> None:

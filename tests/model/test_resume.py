@@ -15,13 +15,19 @@ from tests.runs import Killed, kill_at, read_log, run_training, with_table
 
 
 @pytest.fixture(scope="module")
+def tiny_recipe(tiny_recipe: Recipe) -> Recipe:
+    """Return the tiny recipe with all that is random on, in what is read too."""
+    return with_table(with_table(tiny_recipe, "tokenizer", masks=3), "training", mask_share=0.5)
+
+
+@pytest.fixture(scope="module")
 def straight(tiny_recipe: Recipe, tiny_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a training with dropout and sampled segmentations that was never interrupted."""
+    """Return the folder of a training with dropout and masks that was never interrupted."""
     run = tmp_path_factory.mktemp("straight")
     trainer = run_training(tiny_recipe, tiny_corpora, run)
     assert trainer.epoch >= 1  # so that a place in the epoch is more than a number of steps
     assert tiny_recipe.network.dropout > 0
-    assert tiny_recipe.training.sampling_alpha > 0
+    assert tiny_recipe.training.mask_share > 0
     return run
 
 
@@ -74,7 +80,7 @@ def test_a_training_with_all_that_is_kept_between_steps_goes_on_after_it_was_sto
     tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TrainingLog, "draw", lambda _: None)
-    recipe = with_table(tiny_recipe, "training", accumulate=2, ema_decay=0.9, sampling_alpha=0.3, patience=9)
+    recipe = with_table(tiny_recipe, "training", accumulate=2, ema_decay=0.9, patience=9)
     run_training(recipe, tiny_corpora, tmp_path / "straight")
     trainer = open_training(recipe, data=tiny_corpora, run=tmp_path, resume=False, device=torch.device("cpu"))
 

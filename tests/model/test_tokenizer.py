@@ -1,6 +1,4 @@
-from collections import Counter
 from collections.abc import Iterator
-from random import Random
 
 import pytest
 
@@ -69,36 +67,6 @@ def test_special_pieces_and_broken_bytes_leave_no_trace_in_a_text(tiny_tokenizer
     assert tiny_tokenizer.decode([START, *birne, *apple[:-1], *birne, END, PAD]) == "Birne Birne"
 
 
-@pytest.mark.parametrize("text", [*ODD_TEXTS[:-2], "Birne Mango"], ids=ascii)
-def test_every_sampled_segmentation_stands_for_the_same_text(tiny_tokenizer: Tokenizer, text: str) -> None:
-    for seed in range(20):
-        sampled = tiny_tokenizer.sample(text, alpha=0.1, candidates=8, random=Random(seed))
-        assert tiny_tokenizer.decode(sampled) == normalize(text)
-        assert not set(sampled) & set(tiny_tokenizer.special_ids)
-
-
-def test_sampling_follows_from_the_random_alone(tiny_tokenizer: Tokenizer) -> None:
-    def draw(seed: int) -> list[list[int]]:
-        random = Random(seed)
-        return [tiny_tokenizer.sample("Birne Mango", alpha=0.05, candidates=8, random=random) for _ in range(20)]
-
-    assert draw(1) == draw(1)
-    assert draw(1) != draw(2)
-
-
-def test_alpha_0_samples_uniformly_and_a_large_one_takes_the_best(tiny_tokenizer: Tokenizer) -> None:
-    def count(alpha: float) -> Counter[tuple[int, ...]]:
-        random = Random(0)
-        return Counter(
-            tuple(tiny_tokenizer.sample("Birne Mango", alpha=alpha, candidates=4, random=random)) for _ in range(400)
-        )
-
-    assert list(count(100)) == [tuple(tiny_tokenizer.encode("Birne Mango"))]
-    uniform = count(0).values()
-    assert len(uniform) == 4
-    assert min(uniform) > 60
-
-
 def test_a_tokenizer_is_remade_from_its_bytes(tiny_tokenizer: Tokenizer) -> None:
     again = Tokenizer(tiny_tokenizer.model)
     assert len(again) == len(tiny_tokenizer) == 300
@@ -120,8 +88,6 @@ def test_masks_are_pieces_of_their_own_that_keep_the_spaces_around_them(tiny_tok
         pieces = tokenizer.encode(text)
         assert tokenizer.decode(pieces) == text
         assert set(tokenizer.pieces(pieces)) >= set(text) & {one, other}
-        sampled = tokenizer.sample(text, alpha=0.0, candidates=8, random=Random(1))
-        assert set(tokenizer.pieces(sampled)) >= set(text) & {one, other}
     assert not set(tokenizer.encode(one + other)) & set(tokenizer.special_ids)
 
 

@@ -61,6 +61,21 @@ def fruit(make: Make, tiny_tokenizer: Tokenizer) -> TrainingSet:
     return make(tokenize_pairs(pairs, tiny_tokenizer, LIMITS))
 
 
+@pytest.fixture
+def masking() -> Tokenizer:
+    """Return a tokenizer with three masks."""
+    config = TokenizerConfig(vocabulary_size=300, masks=3)
+    texts = (text for source in random_sentences(500, 0) for text in (source, translation(source)))
+    return Tokenizer.train(texts, [TRANSLATE], config)
+
+
+@pytest.fixture
+def masked_fruit(make: Make, masking: Tokenizer) -> TrainingSet:
+    """Return the same of a tokenizer with masks."""
+    pairs = [Pair(TRANSLATE, source, translation(source)) for source in random_sentences(150, 0)]
+    return make(tokenize_pairs(pairs, masking, LIMITS), tokenizer=masking)
+
+
 # The order of an epoch
 
 
@@ -125,27 +140,27 @@ def test_a_window_smaller_than_a_block_is_a_block(make: Make) -> None:
     assert sorted(len(batch) for batch in batches_of(training_set, 0, config)) == [5, 10, 10, 10]
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("share", [0.0, 0.5])
 @pytest.mark.parametrize("config", [CONFIG, SMALL_WINDOWS], ids=["one window", "several"])
 def test_a_later_start_yields_what_an_epoch_from_its_beginning_has_there(
-    fruit: TrainingSet, config: TrainingConfig, alpha: float
+    masked_fruit: TrainingSet, config: TrainingConfig, share: float
 ) -> None:
-    config = config.model_copy(update={"sampling_alpha": alpha})
-    whole = batches_of(fruit, 2, config)
+    config = config.model_copy(update={"mask_share": share})
+    whole = batches_of(masked_fruit, 2, config)
     for start in (0, 1, len(whole) // 2, len(whole) - 1, len(whole), len(whole) + 1):
-        assert batches_of(fruit, 2, config, start=start) == whole[start:]
+        assert batches_of(masked_fruit, 2, config, start=start) == whole[start:]
 
 
-def test_what_is_skipped_is_neither_read_nor_sampled(fruit: TrainingSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = SMALL_WINDOWS.model_copy(update={"sampling_alpha": 0.1})
-    whole = batches_of(fruit, 0, config)
-    read, sampled = [], []
-    pieces, sample = Cache.pieces, Tokenizer.sample
+def test_what_is_skipped_is_neither_read_nor_masked(masked_fruit: TrainingSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SMALL_WINDOWS.model_copy(update={"mask_share": 1.0})
+    whole = batches_of(masked_fruit, 0, config)
+    read, masked = [], []
+    pieces, mask_names = Cache.pieces, module.mask_names
     monkeypatch.setattr(Cache, "pieces", lambda *args: read.append(0) or pieces(*args))
-    monkeypatch.setattr(Tokenizer, "sample", lambda *args, **kwargs: sampled.append(0) or sample(*args, **kwargs))
-    (last,) = batches_of(fruit, 0, config, start=len(whole) - 1)
+    monkeypatch.setattr(module, "mask_names", lambda *args: masked.append(0) or mask_names(*args))
+    (last,) = batches_of(masked_fruit, 0, config, start=len(whole) - 1)
     assert len(read) == 1
-    assert len(sampled) == 2 * len(last)
+    assert len(masked) == len(last)
 
 
 # Batches
@@ -183,14 +198,6 @@ def test_a_pair_beyond_the_budget_is_a_batch_by_itself(make: Make) -> None:
 # Masks
 
 
-@pytest.fixture
-def masking() -> Tokenizer:
-    """Return a tokenizer with three masks."""
-    config = TokenizerConfig(vocabulary_size=300, masks=3)
-    texts = (text for source in random_sentences(500, 0) for text in (source, translation(source)))
-    return Tokenizer.train(texts, [TRANSLATE], config)
-
-
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_as_many_pairs_are_masked_as_the_recipe_says_and_alike_on_both_sides(
     make: Make, masking: Tokenizer, share: float
@@ -212,51 +219,6 @@ def test_a_pair_that_masks_would_make_too_long_stays_as_it_is(make: Make, maskin
         limits = FilterConfig(max_source_pieces=longest, max_target_pieces=longest)
         training_set = make([example], limits=limits, tokenizer=masking)
         assert (batches_of(training_set, 0, config) != [[example]]) == is_masked
-
-
-# Sampling
-
-
-def test_sampling_changes_segmentations_and_never_the_task_or_the_text(
-    fruit: TrainingSet, tiny_tokenizer: Tokenizer
-) -> None:
-    plain = batches_of(fruit, 0, CONFIG)
-    sampled = batches_of(fruit, 0, CONFIG.model_copy(update={"sampling_alpha": 0.1}))
-    assert sampled != plain
-    assert [len(batch) for batch in sampled] == [len(batch) for batch in plain]
-    for one, other in zip(chain(*sampled), chain(*plain), strict=True):
-        assert tiny_tokenizer.pieces(one.source)[0] == TRANSLATE.tag
-        assert one.source[-1] == END
-        for pieces, expected in zip(one, other, strict=True):
-            assert tiny_tokenizer.decode(pieces) == tiny_tokenizer.decode(expected)
-
-
-def test_the_same_pair_is_segmented_otherwise_in_another_place(make: Make, tiny_tokenizer: Tokenizer) -> None:
-    example = Example(tiny_tokenizer.encode_source("Birne Mango Kiwi", TRANSLATE), tiny_tokenizer.encode("Birne"))
-    config = CONFIG.model_copy(update={"sampling_alpha": 0.01})
-    training_set = make([example] * 50)
-    drawn = {str(pair) for epoch in range(2) for batch in batches_of(training_set, epoch, config) for pair in batch}
-    assert len(drawn) > 10
-
-
-def test_a_sampled_segmentation_never_exceeds_the_limits(make: Make, tiny_tokenizer: Tokenizer) -> None:
-    source, target = ("Birne " * count for count in (3, 4))
-    example = Example(tiny_tokenizer.encode_source(source, TRANSLATE), tiny_tokenizer.encode(target))
-    training_set = make([example] * 20, limits=FilterConfig(max_source_pieces=3, max_target_pieces=4))
-    config = CONFIG.model_copy(update={"sampling_alpha": 0.01})
-    for source_pieces, target_pieces in chain(*batches_of(training_set, 0, config)):
-        assert len(source_pieces) == 5
-        assert source_pieces[-1] == END
-        assert len(target_pieces) == 4
-
-
-@pytest.mark.parametrize("text", ["我", "\N{REPLACEMENT CHARACTER}"])
-def test_a_source_cut_within_a_character_can_be_sampled(make: Make, tiny_tokenizer: Tokenizer, text: str) -> None:
-    pieces = tiny_tokenizer.encode(text)[:2]
-    assert tiny_tokenizer.decode(pieces) == ""
-    training_set = make([Example(tiny_tokenizer.frame_source(pieces, TRANSLATE), [9])])
-    (batch,) = batches_of(training_set, 0, CONFIG.model_copy(update={"sampling_alpha": 0.1}))
-    assert batch[0].source == tiny_tokenizer.frame_source([], TRANSLATE)
 
 
 # Opening
