@@ -12,14 +12,14 @@ MASKS = "".join(chr(0xE000 + i) for i in range(64))
 _LATIN = r"A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 NUMBER = (
     rf"(?<![0-9{_LATIN}_])(?<![0-9][.,:/-])"
-    r"(?:[1-9][0-9]{0,2}(?:[ \u00a0\u202f][0-9]{3})+(?:,[0-9]+)?|[0-9]+(?:[.,:/h-][0-9]+)*)"
+    r"(?:[1-9][0-9]{0,2}(?:[ \u00a0\u202f'’][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+(?:[.,:/h-][0-9]+)*)"
     rf"(?:(?=(?:st|nd|rd|th|s|ern?|e|ème)(?![0-9{_LATIN}_]))|(?![0-9{_LATIN}_]|[.,:/-][0-9]))"
 )
-"""An amount, a time, a year or a range, with its signs, as a pattern; spaces between thousands are of it, too, and the
-ending of an ordinal or a decade is not."""
+"""An amount, a time, a year or a range, with its signs, as a pattern; spaces and apostrophes between thousands are of
+it, too, and the ending of an ordinal or a decade is not."""
 _WORD = re.compile(rf"{NUMBER}|[0-9{_LATIN}]+")
-_ONLY_NUMBER = re.compile("[0-9][0-9.,:/h \u00a0\u202f-]*")
-_SIGNS = str.maketrans(dict.fromkeys(".,' \xa0\u202f") | {"h": ":"})
+_ONLY_NUMBER = re.compile("[0-9][0-9.,:/h'’ \u00a0\u202f-]*")
+_SIGNS = str.maketrans(dict.fromkeys(".,'’ \xa0\u202f") | {"h": ":"})
 _LATIN_LETTER = re.compile(f"[{_LATIN}]")
 _OTHER_LETTER = re.compile(rf"[^\W\d_{_LATIN}]")
 MIN_LENGTH = 2

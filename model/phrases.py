@@ -127,7 +127,7 @@ def read_phrases(file: Path, source: str, target: str) -> list[tuple[str, str]]:
         if unknown := (found[0] | found[1]).keys() - VALUES.keys():
             raise DataError(f"{file}, line {number}: no {{{min(unknown)}}}; there are {', '.join(VALUES)}")
         if found[0] != found[1]:
-            raise DataError(f"{file}, line {number}: the two columns have other placeholders")
+            raise DataError(f"{file}, line {number}: the two columns have different placeholders")
         targets.setdefault(*pair)
     return list(targets.items())
 

@@ -141,14 +141,17 @@ class _Side:
 
 
 def _align_gap(source: _Stretch, target: _Stretch, alignment: Alignment) -> None:
-    core = target.text.strip()
-    shift = source.text.index(core) - target.text.index(core)
+    shift = _indent(source.text) - _indent(target.text)
     for start, end in find_units(target.text, set()):
         unit = len(alignment.units)
         place, after = source.range(start + shift, end + shift)
         alignment.units.append(target.range(start, end))
         alignment.segments.append(Segment(place, unit, np.array([place, after]), np.array([[0.0, 1.0]])))
         alignment.anchors.append(Anchor(place, after, unit))
+
+
+def _indent(gap: str) -> int:
+    return len(gap) - len(gap.lstrip())
 
 
 def _align_sentence(source: _Stretch, target: _Stretch, links: Links, alignment: Alignment) -> None:

@@ -30,6 +30,8 @@ _FOUND = re.compile(
             # Of accounts and telephones, whose groups a network would put into another order.
             r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])",
             rf"(?<![\w+(.,/-])(?!{_THOUSANDS})\+?\(?[0-9]+\)?(?:[ /-]\(?[0-9]+\)?){{2,}}(?![\w,./-]*[0-9])",
+            rf"(?P<hours>(?<![0-9:.,])[0-9]{{1,2}}[{_SPACES}]?h[{_SPACES}]?[0-9]{{2}}(?!\w))",
+            r"(?P<half>(?<![0-9:.,])[0-9]{1,2}(?::[0-9]{2})? ?(?i:[ap](?:\.m\.|m\b)))",
             rf"(?P<amount>{_SIGNED}[{_SPACES}]?(?:{_UNIT})(?![\w/²³])|[€$£¥][{_SPACES}]?{NUMBER})",
             rf"(?P<number>{_SIGNED})",
         )
@@ -38,9 +40,9 @@ _FOUND = re.compile(
 _MONTH_OR_MULTIPLE = re.compile(r"\s?(?:月|[多余几来]?(?:[十百万萬亿億兆]|千(?![米克瓦])))")
 _MULTIPLE = re.compile(r"\s?(?:hundred|thousand|million|billion|trillion)")
 
-_PART = re.compile(rf"[0-9](?:[0-9.,h{_SPACES}]*[0-9])?")
+_PART = re.compile(rf"[0-9](?:[0-9.,{_SPACES}]*[0-9])?")
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_HOURS = re.compile(r"([0-9]{1,2})h([0-9]{2})")
+_HALF_DAY = 12
 _LABEL = re.compile(r"(?:[A-Z]\S*|\b(?:version|release|chapter|section|figure|table|page|step|line))\s$")
 """What stands before a number with a point that is none: ``Python 3.11``."""
 _BEFORE = 30
@@ -74,8 +76,21 @@ def find_numbers(text: str, task: Task) -> Iterator[Number]:
             continue
         before = text[max(0, start - _BEFORE) : start]
         is_amount = found["amount"] is not None or bool(_WORD.match(text, end) and not _LABEL.search(before))
-        is_whole = found.lastgroup is None or _ADDRESS.fullmatch(token)
-        yield Number(start, end, token if is_whole else in_language(token, task.source, task.target, is_amount))
+        if found.lastgroup in ("hours", "half"):
+            written = _time(token, task)
+        elif found.lastgroup is None or _ADDRESS.fullmatch(token):
+            written = token
+        else:
+            written = in_language(token, task.source, task.target, is_amount)
+        yield Number(start, end, written)
+
+
+def written_for(text: str, task: Task) -> str:
+    """Return a text that no network reads, of the same length, with its numbers as the target language writes them."""
+    for start, end, written in find_numbers(text, task):
+        if len(written) == end - start:
+            text = text[:start] + written + text[end:]
+    return text
 
 
 def number_ranges(text: str) -> list[tuple[int, int]]:
@@ -89,22 +104,32 @@ def _is_of_next_word(text: str, end: int, task: Task) -> bool:
     return is_spaceless(task.target) and bool(_MULTIPLE.match(text, end))
 
 
+def _time(token: str, task: Task) -> str:
+    """Write ``15 h 30`` as languages but French do, and ``3:30 pm`` as languages but English do."""
+    hour, *minutes = re.findall("[0-9]+", token)
+    minute = minutes[0] if minutes else "00"
+    if "h" in token:
+        return token if base_of(task.target) == "fr" else f"{hour}:{minute}"
+    if base_of(task.target) == "en" or int(hour) > _HALF_DAY:
+        return token
+    return f"{int(hour) % _HALF_DAY + _HALF_DAY * ('p' in token.lower())}:{minute}"
+
+
 def in_language(number: str, source: str, target: str, is_amount: bool) -> str:
     """Write a number of the language ``source`` with the signs of ``target``; it keeps its length.
 
-    Thousands and decimal commas are sure to be such. A point may be that of a time or a version where the number is not
-    sure to be an amount.
+    Thousands and decimal commas are sure to be such. Where the number is not sure to be an amount, a point may be that
+    of a time or a version, and spaces those of a telephone.
     """
     signs, others = _signs(base_of(source)), _signs(base_of(target))
     if signs is None or others is None or signs == others:
         return number
-    group = f"[{_SPACES}]" if signs.group.isspace() else re.escape(signs.group)
+    has_spaces = signs.group.isspace() or (is_amount and signs.decimal == ",")
+    group = f"[{re.escape(signs.group)}{_SPACES if has_spaces else ''}]"
     thousands = re.compile(rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{re.escape(signs.decimal)}\d+)?")
     decimals = re.compile(rf"\d+{re.escape(signs.decimal)}\d+")
 
     def written(part: re.Match[str]) -> str:
-        if time := _HOURS.fullmatch(part[0]):
-            return f"{time[1]}:{time[2]}"
         is_decimal = decimals.fullmatch(part[0]) and (is_amount or signs.decimal == ",")
         if not (is_decimal or thousands.fullmatch(part[0])):
             return part[0]

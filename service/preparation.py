@@ -145,7 +145,7 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
         document = _in_parts(split_text(protected.text, task.source, fits), parts, fits)
         cores = iter(document.sentences)
     else:
-        document = Document([], [""])
+        document = Document([], [""], task if masks else None)
         cores = read_sentences(protected.text, task.source, fits, document)
     sentences: list[Sentence] = []
 

@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 import sentencex
 
+from model.config import Task
+from service.function_words import FUNCTION_WORDS
 from service.languages import is_spaceless
+from service.numbers import written_for
 
 # Where a sentence that is too long is cut, the better place first.
 CUTS = (
@@ -33,6 +36,8 @@ COLUMNS = re.compile(r"\t\s*| {3,}|(?<!\S)[|·•›](?!\S)\s*")
 """What stands between the columns of a line, or the links of a menu."""
 _END = re.compile(r"[!?…؟][)\]}\"'`”’»]*$")
 """The end of a sentence that touches the next; one with a full stop does not."""
+_ORDINAL = re.compile(r"(?<!\d)\d{1,3}\.\s+(?=([^\W\d_]+))")
+"""What may be one in German, and the word after it."""
 _CLOSING = re.compile(r"[)\]}\"'`”’»）」』]+\s*")
 UNSPACED = re.compile("[\u0e00-\u1fff\u2e80-\uffff\U00020000-\U0003ffff]")
 """A character of the scripts without spaces between words, or of their punctuation."""
@@ -51,6 +56,8 @@ class Document(NamedTuple):
 
     sentences: list[str]
     gaps: list[str]
+    task: Task | None = None
+    """Of a translation, which writes the numbers of gaps as its target language does."""
 
     def join(self, sentences: Sequence[str], language: str) -> str:
         """Put sentences in ``language`` in the place of this document's own."""
@@ -62,7 +69,7 @@ class Document(NamedTuple):
 
     def gaps_around(self, sentences: Sequence[str], language: str) -> list[str]:
         """Return the gaps as they are around sentences in ``language``."""
-        gaps = self.gaps.copy()
+        gaps = [written_for(gap, self.task) for gap in self.gaps] if self.task else self.gaps.copy()
         for n, (own, translated) in enumerate(zip(pairwise(self.sentences), pairwise(sentences), strict=True), 1):
             if not gaps[n] and not is_spaceless(language):
                 gaps[n] = " " if _END.search(own[0]) or UNSPACED.search(_seam(own)) else ""  # of a word that was cut
@@ -89,7 +96,7 @@ def read_sentences(text: str, language: str, fits: Callable[[str], bool], docume
 
     Before the last, the document is that of the text so far.
     """
-    sentences, gaps = document
+    sentences, gaps = document.sentences, document.gaps
     for line in text.splitlines(keepends=True):
         if not _has_letter(line):  # of thousands of empty lines, none needs to be looked at closely
             gaps[-1] += line
@@ -125,8 +132,19 @@ def _segment(line: str, language: str) -> list[str]:
 def _sentences(line: str, language: str) -> list[str]:
     # Given a no-break space as in "B\N{NO-BREAK SPACE}.", sentencex 1.0.32 panics, which is no Exception.
     found = _boundaries(re.sub(r"\s", " ", line), language)
-    ends = sorted({_end_at(line, end) for end in found if not _STOP_IN_A_WORD.match(line, end - 1)})
+    ordinals = _ordinals(line) if language == "de" else set()
+    ends = sorted({_end_at(line, end) for end in found if not _STOP_IN_A_WORD.match(line, end - 1)} - ordinals)
     return [line[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _ordinals(line: str) -> set[int]:
+    """Return the places after numbers with a stop that belongs to them: no word begins a sentence there."""
+    return {
+        place
+        for found in _ORDINAL.finditer(line)
+        if found[1].lower() not in FUNCTION_WORDS["de"]
+        for place in range(found.start(), found.end() + 1)
+    }
 
 
 def _boundaries(line: str, language: str) -> list[int]:

@@ -73,7 +73,7 @@ def test_a_table_is_read_in_any_direction_and_of_equal_sources_the_first_counts(
         ("de\tfr\nJa\tOui\n", "no column en; the first line has de, fr"),
         ("de\ten\tfr\nJa\tYes\n", "line 2: has 2 columns, and the first line 3"),
         ("de\ten\nJa\tYes\n{tag}\t{day}\n", "line 3: no {tag}; there are date"),
-        ("de\ten\n\tYes\n{day}\t{day} {day}\n", "line 3: the two columns have other placeholders"),
+        ("de\ten\n\tYes\n{day}\t{day} {day}\n", "line 3: the two columns have different placeholders"),
         ("", "no column de"),
     ],
 )

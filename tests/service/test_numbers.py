@@ -29,6 +29,7 @@ def written(text: str, source: str, target: str) -> str:
         ("in 2010 300 people", ["2010", "300"]),
         ("the 17th, the 1990s, die 90er, le 18e, à 15h30", ["17", "1990", "90", "18", "15h30"]),
         ("(42), 007 und 12.", ["42", "007", "12"]),
+        ("CHF 1'234.50 und 6’500", ["1'234.50", "6’500"]),
         ("Tel. 0800 123 456 oder +49 (30) 123-456.", ["0800 123 456", "+49 (30) 123-456"]),
         ("Konto DE89 3704 0044 0532 0130 00.", ["DE89 3704 0044 0532 0130 00"]),
         ("1 Tag, 1. Mai, x86, A4, H2O, 12e4, ４２", []),
@@ -70,6 +71,7 @@ def test_a_long_text_of_digits_is_read_to_its_end(text: str) -> None:
         ("1,234,567 people", "en", "fr", "1\u202f234\u202f567 people"),
         ("10 000 km et 1 234,50 €", "fr", "en", "10,000 km et 1,234.50 €"),
         ("12\u00a0345 habitants", "fr", "de", "12.345 habitants"),
+        ("5 000 €", "de", "en", "5,000 €"),
         ("3,5 Millionen", "de", "zh", "3.5 Millionen"),
         ("3.5 million", "en", "de", "3,5 million"),
         ("3.500-4.000 Leute", "de", "en", "3,500-4,000 Leute"),
@@ -101,6 +103,21 @@ def test_amounts_are_written_as_the_target_language_writes_them(
 )
 def test_what_may_be_no_amount_or_is_written_alike_stays_as_it_is(text: str, source: str, target: str) -> None:
     assert written(text, source, target) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "target", "expected"),
+    [
+        ("at 3:30 pm, 11:45 p.m. or 7 PM", "en", "de", "at 15:30, 23:45 or 19:00"),
+        ("12:15 a.m. and 12 pm", "en", "fr", "0:15 and 12:00"),
+        ("à 15 h 30 et 9h05", "fr", "en", "à 15:30 et 9:05"),
+        ("at 13:30 pm, 5 apples", "en", "de", "at 13:30 pm, 5 apples"),
+    ],
+)
+def test_times_are_written_as_the_target_language_writes_them(
+    text: str, source: str, target: str, expected: str
+) -> None:
+    assert written(text, source, target) == expected
 
 
 def test_of_a_language_that_is_not_known_numbers_stay_as_they_are() -> None:

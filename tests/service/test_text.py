@@ -6,6 +6,7 @@ from random import Random
 import pytest
 import sentencex
 
+from model.config import Task
 from service.languages import WITHOUT_SPACES
 from service.text import MARKER, READ, Document, pack, split_text, split_to_fit
 
@@ -322,3 +323,23 @@ def test_what_stands_before_the_text_of_a_line_is_not_translated(marker: str) ->
 @pytest.mark.parametrize("line", ["a. und b.", "1.5 Liter Milch", "-5 Grad", "2020 war gut", "#abc", "--flag"])
 def test_what_only_looks_like_a_bullet_is_text(line: str) -> None:
     assert split_text(line, "de", lambda _: True).sentences == [line]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Im 20. Jahrhundert war Krieg. Dann nicht.", ["Im 20. Jahrhundert war Krieg.", "Dann nicht."]),
+        ("Er wohnt im 3. Stock.", ["Er wohnt im 3. Stock."]),
+        ("Er ist 20. Sie ist 30.", ["Er ist 20.", "Sie ist 30."]),
+        ("Es war 1987. Bonn lag am Rhein.", ["Es war 1987.", "Bonn lag am Rhein."]),
+    ],
+)
+def test_no_sentence_of_german_ends_with_an_ordinal(text: str, sentences: list[str]) -> None:
+    assert split_text(text, "de", lambda _: True).sentences == sentences
+
+
+def test_numbers_between_sentences_are_written_as_the_target_language_writes_them() -> None:
+    task = Task.parse("translate:de:en")
+    document = Document(["Summe"], ["", ": 1.234,50 €\n1.000 2.5 42\n"], task)
+    assert document.join(["sum"], "en") == "sum: 1,234.50 €\n1,000 2.5 42\n"
+    assert document._replace(task=None).join(["sum"], "en") == "sum: 1.234,50 €\n1.000 2.5 42\n"
