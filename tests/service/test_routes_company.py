@@ -166,8 +166,8 @@ def test_a_deadline_that_passes_is_told_and_frees_what_was_begun(
     assert_error(fresh.translate("Abc. Def.", **timeout), 504, f"No answer within {seconds} s")
     assert_counted(fresh, ("/translate", "translate:de:en", 504))
     search.gate.set()
+    wait_until(lambda: fresh.metric("dragoman_queued_sentences") == 0)  # which the engine may come to after the answer
     wait_until(lambda: fresh.metric("dragoman_sentences_in_flight") == 0)
-    assert fresh.metric("dragoman_queued_sentences") == 0
     assert len(search.steps) <= 1
     assert errors_in(caplog) == []
 
