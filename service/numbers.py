@@ -37,6 +37,7 @@ _FOUND = re.compile(
         )
     )
 )
+_DIGIT = re.compile("[0-9]")
 _MONTH_OR_MULTIPLE = re.compile(r"\s?(?:月|[多余几来]?(?:[十百万萬亿億兆]|千(?![米克瓦])))")
 _MULTIPLE = re.compile(r"\s?(?:hundred|thousand|million|billion|trillion)")
 
@@ -70,6 +71,8 @@ class _Signs(NamedTuple):
 
 def find_numbers(text: str, task: Task) -> Iterator[Number]:
     """Yield the numbers of a text that a network need not know, in their order."""
+    if not _DIGIT.search(text):  # as in most texts: to see that by all patterns takes ten times as long
+        return
     for found in _FOUND.finditer(text):
         token, (start, end) = found[0], found.span()
         if token == ONE or _is_of_next_word(text, end, task):
