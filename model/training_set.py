@@ -91,6 +91,8 @@ class TrainingSet:
             yield Numbered(number, examples)
 
     def _masked(self, examples: list[Example], config: TrainingConfig, seed: str) -> list[Example]:
+        if not config.mask_share:
+            return examples
         random = Random(seed)
         return [self._mask(one, random) if random.random() < config.mask_share else one for one in examples]
 

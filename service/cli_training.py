@@ -249,6 +249,9 @@ def lexicon(
     file: Annotated[Path, typer.Argument(help="TSV (.xz, .gz): source, target")],
     out: Annotated[Path, typer.Argument(help="TSV to make")],
     reverse: Annotated[bool, typer.Option("--reverse", help="Words of the target first, with their sources")] = False,
+    without: Annotated[
+        Path | None, typer.Option(help="TSV of sources to leave out, as they are translated there, such as phrases")
+    ] = None,
 ) -> None:
     """Write the words of a text with their translations as it has them, for a network to learn what a word alone means.
 
@@ -260,8 +263,10 @@ def lexicon(
         found = find_lexicon((row[1], row[0]) if reverse else (row[0], row[1]) for row in rows)
         if not found.entries:
             raise InvalidRequest(f"{file}: no word has a translation of its own: too little text, or none with spaces")
-        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in as_text(found.entries)).encode())
-    console.print(f"{out}: {len(found.entries):,} words, from the first {found.pairs:,} pairs")
+        known = {row[0].lower() for row in read_rows(without.name, without.parent)} if without else set()
+        entries = [entry for entry in found.entries if entry.source.lower() not in known]
+        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in as_text(entries)).encode())
+    console.print(f"{out}: {len(entries):,} words, from the first {found.pairs:,} pairs")
 
 
 @app.command()
@@ -280,6 +285,8 @@ def phrases(
     with one_sentence_errors():
         _check_new(out)
         table = read_phrases(file, source, target)
+        if not table:
+            raise InvalidRequest(f"{file}: no row has both {source} and {target}")
         pairs = list(fill(table, source, target, copies=copies, random=Random(seed)))
         write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in pairs).encode())
     console.print(f"{out}: {len(pairs):,} pairs, of {len(table):,} phrases")
@@ -290,6 +297,8 @@ def _check_new(out: Path) -> None:
         raise InvalidRequest(f"{out}: is written plainly; compress it when it is done")
     if out.exists():
         raise InvalidRequest(f"{out} exists: name another file")
+    if not out.parent.is_dir():
+        raise InvalidRequest(f"{out.parent}: No such folder")
 
 
 def _choose_task(bundle: Bundle, wanted: str | None) -> Task:

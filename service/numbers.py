@@ -128,18 +128,27 @@ def in_language(number: str, source: str, target: str, is_amount: bool) -> str:
     if signs is None or others is None or signs == others:
         return number
     has_spaces = signs.group.isspace() or (is_amount and signs.decimal == ",")
-    group = f"[{re.escape(signs.group)}{_SPACES if has_spaces else ''}]"
-    thousands = re.compile(rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{re.escape(signs.decimal)}\d+)?")
-    decimals = re.compile(rf"\d+{re.escape(signs.decimal)}\d+")
+    group, thousands, decimals = _patterns(signs, has_spaces)
 
     def written(part: re.Match[str]) -> str:
         is_decimal = decimals.fullmatch(part[0]) and (is_amount or signs.decimal == ",")
         if not (is_decimal or thousands.fullmatch(part[0])):
             return part[0]
         whole, _, fraction = part[0].partition(signs.decimal)
-        return re.sub(group, others.group, whole) + (others.decimal + fraction if fraction else "")
+        return group.sub(others.group, whole) + (others.decimal + fraction if fraction else "")
 
     return _PART.sub(written, number)
+
+
+@cache
+def _patterns(signs: _Signs, has_spaces: bool) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Return what parts thousands, and numbers with thousands and with decimals."""
+    group, decimal = f"[{re.escape(signs.group)}{_SPACES if has_spaces else ''}]", re.escape(signs.decimal)
+    return (
+        re.compile(group),
+        re.compile(rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{decimal}\d+)?"),
+        re.compile(rf"\d+{decimal}\d+"),
+    )
 
 
 def with_ordinal(number: str, after: str) -> str:

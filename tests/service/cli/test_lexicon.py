@@ -19,6 +19,15 @@ def test_the_words_of_a_text_become_text_to_train_on_in_each_direction(dragoman:
     assert "moon\tMond\nMoon\tMond\n" in back.read_text()
 
 
+def test_words_that_another_table_translates_are_left_out(dragoman: Dragoman, tmp_path: Path) -> None:
+    file, phrases, out = (tmp_path / name for name in ("train.tsv", "phrases.tsv", "out.tsv"))
+    file.write_text("\n".join(ROWS))
+    phrases.write_text("Hund\thound\nder Mond\tthe moon\n")
+    ended = dragoman("lexicon", file, out, "--without", phrases)
+    assert (ended.status, ended.err) == (0, f"{out}: 4 words, from the first 20 pairs\n")
+    assert {line.split("\t")[0].lower() for line in out.read_text().splitlines()} == {"der", "rote", "hunde", "mond"}
+
+
 @pytest.mark.parametrize(
     ("file", "out", "message"),
     [
@@ -27,6 +36,7 @@ def test_the_words_of_a_text_become_text_to_train_on_in_each_direction(dragoman:
         ("digits.tsv", "out.tsv", "digits.tsv: no word has a translation of its own"),
         ("digits.tsv", "out.tsv.xz", "out.tsv.xz: is written plainly"),
         ("digits.tsv", "one.tsv", "one.tsv exists"),
+        ("digits.tsv", "nowhere/out.tsv", "nowhere: No such folder"),
     ],
 )
 def test_what_has_no_lexicon_is_explained(

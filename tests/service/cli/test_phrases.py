@@ -24,10 +24,13 @@ def test_a_table_becomes_pairs_to_train_on_and_the_same_seed_draws_the_same(drag
         ("table.tsv", "out.tsv", "table.tsv: no column en; the first line has de, fr"),
         ("table.tsv", "out.tsv.xz", "out.tsv.xz: is written plainly"),
         ("table.tsv", "table.tsv", "table.tsv exists"),
+        ("table.tsv", "nowhere/out.tsv", "nowhere: No such folder"),
+        ("empty.tsv", "out.tsv", "empty.tsv: no row has both de and en"),
     ],
 )
 def test_what_cannot_be_filled_is_explained(
     file: str, out: str, message: str, dragoman: Dragoman, tmp_path: Path
 ) -> None:
     (tmp_path / "table.tsv").write_text("de\tfr\nJa\tOui\n")
+    (tmp_path / "empty.tsv").write_text("de\ten\nJa\t\n")
     assert_one_sentence(dragoman("phrases", tmp_path / file, tmp_path / out, "--from", "de", "--to", "en"), message)
