@@ -18,7 +18,7 @@ from rich.table import Table
 from model.config import Task
 from model.data import read_rows
 from model.words import words
-from service.console import print_table
+from service.console import one_sentence_errors, print_table
 from service.evaluate import load_alone
 from service.offline import open_translator, run_in_bulk
 from service.settings import STARTERS, load_settings
@@ -95,7 +95,8 @@ def main(
     settings = load_settings()
     table = Table("", "words", "answered with one", "with one that translates it", "the first")
     for name in [bundle.name] if bundle else FILES:
-        with open_translator(load_alone(bundle or STARTERS / name, settings), settings) as translator:
+        alone = bundle or STARTERS / name
+        with one_sentence_errors(), open_translator(load_alone(alone, settings), settings) as translator:
             for first, second in FILES[name]:
                 rows = [(row[0], row[1]) for row in read_rows(f"tatoeba/test.{first}-{second}.tsv", data)]
                 for task, of in (

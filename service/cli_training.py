@@ -1,4 +1,4 @@
-"""Commands around training: ``dragoman train | tune | average | export | distil | lexicon | phrases``."""
+"""Commands around training: ``dragoman train | tune | average | export | distil | lexicon | phrases | join``."""
 
 import os
 import sys
@@ -20,6 +20,7 @@ from model.checkpoint import CheckpointError, save_checkpoint
 from model.config import StoredIn, Task
 from model.data import read_rows
 from model.export import export as export_bundle
+from model.joining import join as join_sentences
 from model.lexicon import as_text, find_lexicon
 from model.phrases import fill, read_phrases
 from model.recipe import load_recipe
@@ -290,6 +291,31 @@ def phrases(
         pairs = list(fill(table, source, target, copies=copies, random=Random(seed)))
         write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in pairs).encode())
     console.print(f"{out}: {len(pairs):,} pairs, of {len(table):,} phrases")
+
+
+@app.command()
+def join(
+    file: Annotated[Path, typer.Argument(help="TSV (.xz, .gz): source, target")],
+    out: Annotated[Path, typer.Argument(help="TSV to make")],
+    source: Annotated[str, typer.Option("--from", help="Language of the first column, as de")],
+    target: Annotated[str, typer.Option("--to", help="Language of the second, as en")],
+    count: Annotated[
+        int, typer.Option("--pairs", min=1, help="To make, besides those of sentences with numbers")
+    ] = 30_000,
+    seed: Annotated[int, typer.Option(help="Of what is drawn")] = 1,
+) -> None:
+    """Write pairs of two sentences of a text joined into one, for a network to learn to read long ones.
+
+    A recipe takes OUT as one more corpus.
+    """
+    with one_sentence_errors():
+        _check_new(out)
+        rows = ((row[0], row[1]) for row in read_rows(file.name, file.parent))
+        pairs = list(join_sentences(rows, source, target, count=count, random=Random(seed)))
+        if not pairs:
+            raise InvalidRequest(f"{file}: no two rows are one sentence each, with a full stop at its end")
+        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in pairs).encode())
+    console.print(f"{out}: {len(pairs):,} pairs")
 
 
 def _check_new(out: Path) -> None:
