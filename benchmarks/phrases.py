@@ -9,6 +9,7 @@ eight numbers each, were written without a look at that table.
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Annotated
@@ -72,7 +73,8 @@ def measure(translator: Translator, task: Task, sentences: list[tuple[str, str]]
         cells.append(percent(sum(right), len(chosen)))
     outputs = answers(sentences)
     kept = [
-        sorted(digits(output)) == sorted(digits(source)) for output, (source, _) in zip(outputs, sentences, strict=True)
+        Counter(digits(output)) == Counter(digits(source))
+        for output, (source, _) in zip(outputs, sentences, strict=True)
     ]
     cells += [percent(sum(kept), len(kept)), f"{chrf(outputs, sentences):.1f}"]
     several = read_phrases(SEVERAL, task.source, task.target)
@@ -86,8 +88,8 @@ def measure(translator: Translator, task: Task, sentences: list[tuple[str, str]]
 def main(data: Path, bundle: Annotated[Path, typer.Argument()] = STARTER) -> None:
     """Print a table of all directions."""
     settings = load_settings()
-    columns = ["phrases as their table", "those with values", "sentences with their numbers", "chrF2 of these"]
-    table = Table("", *columns, "several numbers, in the reference's order", "chrF2 of these")
+    columns = ["phrases as their table", "those with values", "Tatoeba: all numbers", "chrF2"]
+    table = Table("", *columns, "several: numbers as the reference has them, in its order", "chrF2")
     with one_sentence_errors(), open_translator(load_alone(bundle, settings), settings) as translator:
         for task in load_manifest(bundle).tasks:
             pair = f"{task.source}-{task.target}" if task.target == "en" else f"{task.target}-{task.source}"

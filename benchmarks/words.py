@@ -95,8 +95,8 @@ def main(
     settings = load_settings()
     table = Table("", "words", "answered with one", "with one that translates it", "the first")
     for name in [bundle.name] if bundle else FILES:
-        alone = bundle or STARTERS / name
-        with one_sentence_errors(), open_translator(load_alone(alone, settings), settings) as translator:
+        folder = bundle or STARTERS / name
+        with one_sentence_errors(), open_translator(load_alone(folder, settings), settings) as translator:
             for first, second in FILES[name]:
                 rows = [(row[0], row[1]) for row in read_rows(f"tatoeba/test.{first}-{second}.tsv", data)]
                 for task, of in (

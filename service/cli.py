@@ -1,7 +1,7 @@
 """The command line.
 
-``dragoman serve | keys | translate | train | evaluate | export | sign | average | distil | lexicon | phrases | tune
-| bench``.
+``dragoman serve | keys | translate | train | evaluate | export | sign | average | distil | lexicon | phrases | join
+| tune | bench``.
 """
 
 import asyncio

@@ -251,7 +251,7 @@ def lexicon(
     out: Annotated[Path, typer.Argument(help="TSV to make")],
     reverse: Annotated[bool, typer.Option("--reverse", help="Words of the target first, with their sources")] = False,
     without: Annotated[
-        Path | None, typer.Option(help="TSV of sources to leave out, as they are translated there, such as phrases")
+        Path | None, typer.Option(help="TSV of the same direction, as of phrases, whose sources are left out")
     ] = None,
 ) -> None:
     """Write the words of a text with their translations as it has them, for a network to learn what a word alone means.
@@ -260,12 +260,14 @@ def lexicon(
     """
     with one_sentence_errors():
         _check_new(out)
+        known = {row[0].lower() for row in read_rows(without.name, without.parent, at_least=1)} if without else set()
         rows = read_rows(file.name, file.parent)
         found = find_lexicon((row[1], row[0]) if reverse else (row[0], row[1]) for row in rows)
         if not found.entries:
             raise InvalidRequest(f"{file}: no word has a translation of its own: too little text, or none with spaces")
-        known = {row[0].lower() for row in read_rows(without.name, without.parent)} if without else set()
         entries = [entry for entry in found.entries if entry.source.lower() not in known]
+        if not entries:
+            raise InvalidRequest(f"{without}: has all words of {file} that have a translation")
         write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in as_text(entries)).encode())
     console.print(f"{out}: {len(entries):,} words, from the first {found.pairs:,} pairs")
 
@@ -302,18 +304,18 @@ def join(
     count: Annotated[
         int, typer.Option("--pairs", min=1, help="To make, besides those of sentences with numbers")
     ] = 30_000,
-    seed: Annotated[int, typer.Option(help="Of what is drawn")] = 1,
+    seed: Annotated[int, typer.Option(help="Of what is drawn")] = 0,
 ) -> None:
     """Write pairs of two sentences of a text joined into one, for a network to learn to read long ones.
 
-    A recipe takes OUT as one more corpus.
+    A recipe takes OUT as one more corpus. FILE is read into memory.
     """
     with one_sentence_errors():
         _check_new(out)
         rows = ((row[0], row[1]) for row in read_rows(file.name, file.parent))
         pairs = list(join_sentences(rows, source, target, count=count, random=Random(seed)))
         if not pairs:
-            raise InvalidRequest(f"{file}: no two rows are one sentence each, with a full stop at its end")
+            raise InvalidRequest(f"{file}: no two rows are one plain sentence each, with a full stop")
         write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in pairs).encode())
     console.print(f"{out}: {len(pairs):,} pairs")
 

@@ -20,12 +20,28 @@ def test_the_words_of_a_text_become_text_to_train_on_in_each_direction(dragoman:
 
 
 def test_words_that_another_table_translates_are_left_out(dragoman: Dragoman, tmp_path: Path) -> None:
-    file, phrases, out = (tmp_path / name for name in ("train.tsv", "phrases.tsv", "out.tsv"))
+    file, phrases, out, back = (tmp_path / name for name in ("train.tsv", "phrases.tsv", "out.tsv", "back.tsv"))
     file.write_text("\n".join(ROWS))
-    phrases.write_text("Hund\thound\nder Mond\tthe moon\n")
+    phrases.write_text("Hund\nder Mond\tthe moon\nDogs\n")
     ended = dragoman("lexicon", file, out, "--without", phrases)
     assert (ended.status, ended.err) == (0, f"{out}: 4 words, from the first 20 pairs\n")
     assert {line.split("\t")[0].lower() for line in out.read_text().splitlines()} == {"der", "rote", "hunde", "mond"}
+    assert dragoman("lexicon", file, back, "--reverse", "--without", phrases).status == 0
+    assert {line.split("\t")[0].lower() for line in back.read_text().splitlines()} == {"the", "red", "dog", "moon"}
+
+
+@pytest.mark.parametrize(
+    ("without", "message"),
+    [("nowhere.tsv", "nowhere.tsv: No such file"), ("all.tsv", "all.tsv: has all words of")],
+)
+def test_a_table_that_leaves_no_word_is_explained(
+    without: str, message: str, dragoman: Dragoman, tmp_path: Path
+) -> None:
+    (tmp_path / "train.tsv").write_text("\n".join(ROWS))
+    (tmp_path / "all.tsv").write_text("der\nrote\nhund\nhunde\nmond\n")
+    ended = dragoman("lexicon", tmp_path / "train.tsv", tmp_path / "out.tsv", "--without", tmp_path / without)
+    assert_one_sentence(ended, message)
+    assert not (tmp_path / "out.tsv").exists()
 
 
 @pytest.mark.parametrize(
