@@ -17,7 +17,7 @@ from model.tokenizer import Tokenizer
 from service.alignment import Links
 from service.glossary import Found, Glossary, begun_as_sentence
 from service.normalization import Normalized, for_network
-from service.spans import Masked, Protected, protect, stand_ins, with_masks
+from service.spans import Masked, Protected, protect, with_masks
 from service.text import Document, in_parts, pack, read_sentences, split_text
 
 
@@ -137,8 +137,7 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
         masked = with_masks(written, masks, task, terms)
         pieces = tokenizer.encode(masked.text)
         read[core] = Sentence(core, normalized, masked, tokenizer.frame_source(pieces, task))
-        has_masks_enough = not masks or len(stand_ins(core)) <= len(masks)
-        return has_masks_enough and len(pieces) <= limit
+        return (masked.is_complete or not masks) and len(pieces) <= limit
 
     protected = protect(text) if masks else Protected(text, [])
     if task.kind == "summarize":

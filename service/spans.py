@@ -122,6 +122,8 @@ class Masked(NamedTuple):
     """... and what comes into its place in the output."""
     masks: str
     """All that the network knows."""
+    is_complete: bool
+    """Whether there were enough for all stand-ins and numbers."""
 
     def is_whole(self, output: str) -> bool:
         """Say whether an output of the network has each mask once."""
@@ -144,18 +146,14 @@ class Masked(NamedTuple):
 
 
 def with_masks(sentence: str, masks: str, task: Task, kept: Sequence[tuple[int, int]] = ()) -> Masked:
-    """Give the stand-ins of a sentence, no more than there are masks, to the network as masks, and numbers with them.
+    """Give the stand-ins of a sentence, and its numbers, to the network as masks, as far as there are any.
 
-    Numbers for which no mask is left, and those within the ranges ``kept``, stay for the network to copy.
+    Numbers within the ranges ``kept`` stay for the network to copy, as all do without masks.
     """
     found = [(place.start(), place.end(), place[0]) for place in _STAND_IN.finditer(sentence)]
-    if masks:
-        numbers = [
-            number
-            for number in find_numbers(sentence, task)
-            if not any(start < number.end and number.start < end for start, end in kept)
-        ]
-        found = sorted([*found, *numbers[: max(0, len(masks) - len(found))]])
+    numbers = find_numbers(sentence, task) if masks else ()
+    found += [one for one in numbers if not any(start < one.end and one.start < end for start, end in kept)]
+    found.sort()
     text = ""
     at = 0
     read: dict[str, str] = {}
@@ -164,9 +162,4 @@ def with_masks(sentence: str, masks: str, task: Task, kept: Sequence[tuple[int, 
         text += sentence[at:start] + mask
         read[mask], written[mask] = sentence[start:end], output
         at = end
-    return Masked(text + sentence[at:], read, written, masks)
-
-
-def stand_ins(sentence: str) -> list[str]:
-    """Return the stand-ins of a sentence, in their order."""
-    return _STAND_IN.findall(sentence)
+    return Masked(text + sentence[at:], read, written, masks, len(found) <= len(masks))

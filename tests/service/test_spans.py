@@ -5,7 +5,7 @@ import pytest
 
 from model.config import Task
 from model.masks import MASKS
-from service.spans import protect, stand_ins, with_masks
+from service.spans import protect, with_masks
 
 TASK = Task.parse("translate:de:en")
 A, B, C, D = MASKS[:4]
@@ -54,6 +54,10 @@ SPANS = [
     "\U000f0001",
     "\U0010ffff",
 ]
+
+
+def stand_ins(sentence: str) -> list[str]:
+    return re.findall("[\U000f0000-\U0010ffff]", sentence)
 
 
 @pytest.mark.parametrize("span", SPANS, ids=ascii)
@@ -144,15 +148,19 @@ def test_numbers_are_masked_with_the_stand_ins_in_their_order_and_written_as_the
     assert not masked.is_whole(A + B + C)
 
 
-def test_stand_ins_have_masks_first_and_numbers_for_which_none_is_left_or_that_are_kept_stay() -> None:
+def test_numbers_that_are_kept_stay_as_all_do_without_masks() -> None:
     sentence = protect("Für 20 oder {x} sind 1.234,50 Euro am 12. Mai fällig.").text
     (x,) = stand_ins(sentence)
-    assert with_masks(sentence, A, TASK).text == sentence.replace(x, A)
-    assert with_masks(sentence, A + B, TASK).text == sentence.replace("20", A).replace(x, B)
     kept = sentence.index("1.2"), sentence.index(" Euro") + 5
     expected = sentence.replace("20", A).replace(x, B).replace("12.", f"{C}.")
     assert with_masks(sentence, A + B + C + D, TASK, [kept]).text == expected
     assert with_masks(sentence, "", TASK).text == sentence
+
+
+def test_a_sentence_of_more_stand_ins_and_numbers_than_masks_is_not_complete() -> None:
+    sentence = protect("Für 20 oder {x} sind 1.234,50 Euro fällig.").text
+    assert with_masks(sentence, A + B + C, TASK).is_complete
+    assert not with_masks(sentence, A + B, TASK).is_complete
 
 
 def test_a_number_does_not_run_into_digits_beside_it() -> None:

@@ -33,6 +33,16 @@ def test_each_sentence_has_masks_of_its_own_and_of_more_than_there_are_it_is_cut
     assert sorted(re.findall(r"\{.\}", answer.texts[0])) == ["{u}", "{x}", "{y}", "{z}"]
 
 
+def test_a_sentence_of_more_numbers_than_masks_is_cut_so_that_none_of_them_is_read(
+    translator: Translator, search: GatedSearch
+) -> None:
+    numbers = [str(10 * n) for n in range(2, 12)]
+    (answer,) = run(translator, TRANSLATE, [f"Abc {', '.join(numbers)} de."])
+    assert len(search.sources) > 1
+    assert not any(chr(piece).isdecimal() for source in search.sources for piece in source[1:-1])
+    assert sorted(re.findall("[0-9]+", answer.texts[0]), key=int) == numbers
+
+
 def test_the_network_reads_a_mask_where_a_number_stood_but_within_a_term_of_the_glossary(
     translator: Translator, search: GatedSearch
 ) -> None:
