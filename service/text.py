@@ -34,6 +34,8 @@ LABEL = re.compile(r"(?P<name>[^\W\d_][\w-]*)\s?:\s+(?=\S)")
 """What begins a header of a mail or a line of a form: ``Date: ``."""
 COLUMNS = re.compile(r"\t\s*| {3,}|(?<!\S)[|·•›](?!\S)\s*")
 """What stands between the columns of a line, or the links of a menu."""
+_SEPARATORS = re.compile(r"[\s,;，；、]+\Z")
+"""What a part of a sentence may end with; a network that reads it there writes more of it."""
 _END = re.compile(r"[!?…؟][)\]}\"'`”’»]*$")
 """The end of a sentence that touches the next; one with a full stop does not."""
 _ORDINAL = re.compile(r"(?<!\d)\d{1,3}\.\s+(?=([^\W\d_]+))")
@@ -105,11 +107,15 @@ def read_sentences(text: str, language: str, fits: Callable[[str], bool], docume
         start_of_text = marker.end() if marker else 0
         gaps[-1] += line[:start_of_text]
         for sentence in _segment(line[start_of_text:], language):
-            for part in split_to_fit(sentence, fits):
+            parts = split_to_fit(sentence, fits)
+            for n, part in enumerate(parts, 1):
                 if not _has_letter(part):
                     gaps[-1] += part
                     continue
                 core = part.strip()
+                if n < len(parts) and (bare := _SEPARATORS.sub("", core)) != core:
+                    core = bare
+                    fits(core)  # which is what is read, then
                 start = part.index(core)
                 gaps[-1] += part[:start]
                 sentences.append(core)

@@ -22,7 +22,7 @@ def test_a_text_that_is_too_long_is_not_sent_and_the_page_says_by_how_much(page:
     expect(page.locator("#problem")).to_have_text("The text is too long: 20001 of 20000 characters.")
     page.fill("#source", "Danke")
     expect(page.locator("#problem")).to_be_hidden()
-    expect(page.locator("#target")).to_have_text("Thanks")
+    expect(page.locator("#target")).to_have_text("Thank you")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -35,7 +35,7 @@ def test_a_busy_service_is_asked_again_when_it_said_so(page: Page, status: int) 
     )
     page.fill("#source", "Danke")
     expect(page.locator("#problem")).to_have_text("The service is busy; trying again in 1 s.")
-    expect(page.locator("#target")).to_have_text("Thanks")
+    expect(page.locator("#target")).to_have_text("Thank you")
     expect(page.locator("#problem")).to_be_hidden()
 
 
@@ -55,7 +55,7 @@ def test_a_pair_that_nothing_translates_is_named(visit: Callable[..., Page], sta
 
     page.route("**/languages", no_german_into_chinese)
     page.goto(f"{starters}/#from=de&to=en&q=Danke")
-    expect(page.locator("#target")).to_have_text("Thanks")
+    expect(page.locator("#target")).to_have_text("Thank you")
     page.select_option("#to", "zh")
     expect(page.locator("#problem")).to_have_text("No bundle translates from German to Chinese.")
 
@@ -71,7 +71,7 @@ def test_a_service_that_is_gone_is_waited_for(visit: Callable[..., Page], one_bu
     settings = local_settings(one_bundle, port=free_port(), dtype="float32")
     with running(settings) as live:
         page = visit(f"{live.url}/#q=Danke")
-        expect(page.locator("#target")).to_have_text("Thanks")
+        expect(page.locator("#target")).to_have_text("Thank you")
     page.fill("#source", "Ich bin müde.")
     expect(page.locator("#problem")).to_have_text("The service does not answer; trying again.")
     with running(settings):
@@ -93,7 +93,7 @@ def test_a_service_with_keys_asks_for_one_and_says_when_it_is_wrong(
         expect(page.locator("#problem")).to_have_text("The service refused: Invalid API key")
         page.fill("#key", key)
         page.keyboard.press("Enter")
-        expect(page.locator("#target")).to_have_text("Thanks")
+        expect(page.locator("#target")).to_have_text("Thank you")
         expect(page.locator("#problem")).to_be_hidden()
         assert key not in page.url
         assert page.evaluate("Object.keys(localStorage).length") == 0

@@ -112,6 +112,7 @@ def test_what_may_be_no_amount_or_is_written_alike_stays_as_it_is(text: str, sou
         ("12:15 a.m. and 12 pm", "en", "fr", "0:15 and 12:00"),
         ("à 15 h 30 et 9h05", "fr", "en", "à 15:30 et 9:05"),
         ("at 13:30 pm, 5 apples", "en", "de", "at 13:30 pm, 5 apples"),
+        ("20 am Montag, 5 am Dienstag, 3:30 am Tor", "de", "fr", "20 am Montag, 5 am Dienstag, 3:30 am Tor"),
     ],
 )
 def test_times_are_written_as_the_target_language_writes_them(

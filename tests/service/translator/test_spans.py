@@ -41,6 +41,8 @@ def test_a_sentence_of_more_numbers_than_masks_is_cut_so_that_none_of_them_is_re
     assert len(search.sources) > 1
     assert not any(chr(piece).isdecimal() for source in search.sources for piece in source[1:-1])
     assert sorted(re.findall("[0-9]+", answer.texts[0]), key=int) == numbers
+    assert not any(chr(source[-2]) in ", " for source in search.sources)  # which would be written again and again
+    assert answer.texts[0].count(",") == len(numbers) - 1
 
 
 def test_the_network_reads_a_mask_where_a_number_stood_but_within_a_term_of_the_glossary(
