@@ -14,6 +14,7 @@ from sentencepiece import SentencePieceProcessor
 
 from model.bundle import TOKENIZER
 from model.data import read_rows
+from service.console import one_sentence_errors
 from service.settings import STARTERS
 
 MORE_THAN, AT_MOST = 32, 64
@@ -25,7 +26,8 @@ WORDS = 15
 def main(file: Path, out: Path) -> None:
     """Write both files."""
     tokenizer = SentencePieceProcessor(model_file=str(STARTERS / "translate-de-fr-en" / TOKENIZER))
-    rows = [(row[0], row[1]) for row in read_rows(file.name, file.parent)]
+    with one_sentence_errors():
+        rows = [(row[0], row[1]) for row in read_rows(file.name, file.parent)]
 
     def is_long(row: tuple[str, str]) -> bool:
         is_of_words = min(len(text.split()) for text in row) >= WORDS

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -268,7 +269,7 @@ def lexicon(
         entries = [entry for entry in found.entries if entry.source.lower() not in known]
         if not entries:
             raise InvalidRequest(f"{without}: has all words of {file} that have a translation")
-        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in as_text(entries)).encode())
+        _write_pairs(out, as_text(entries))
     console.print(f"{out}: {len(entries):,} words, from the first {found.pairs:,} pairs")
 
 
@@ -291,7 +292,7 @@ def phrases(
         if not table:
             raise InvalidRequest(f"{file}: no row has both {source} and {target}")
         pairs = list(fill(table, source, target, copies=copies, random=Random(seed)))
-        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in pairs).encode())
+        _write_pairs(out, pairs)
     console.print(f"{out}: {len(pairs):,} pairs, of {len(table):,} phrases")
 
 
@@ -302,7 +303,7 @@ def join(
     source: Annotated[str, typer.Option("--from", help="Language of the first column, as de")],
     target: Annotated[str, typer.Option("--to", help="Language of the second, as en")],
     count: Annotated[
-        int, typer.Option("--pairs", min=1, help="To make, besides those of sentences with numbers")
+        int, typer.Option("--pairs", min=1, help="At most so many, and some more of sentences with numbers")
     ] = 30_000,
     seed: Annotated[int, typer.Option(help="Of what is drawn")] = 0,
 ) -> None:
@@ -316,7 +317,7 @@ def join(
         pairs = list(join_sentences(rows, source, target, count=count, random=Random(seed)))
         if not pairs:
             raise InvalidRequest(f"{file}: no two rows are one plain sentence each, with a full stop")
-        write_atomically(out, "".join(f"{s}\t{t}\n" for s, t in pairs).encode())
+        _write_pairs(out, pairs)
     console.print(f"{out}: {len(pairs):,} pairs")
 
 
@@ -327,6 +328,10 @@ def _check_new(out: Path) -> None:
         raise InvalidRequest(f"{out} exists: name another file")
     if not out.parent.is_dir():
         raise InvalidRequest(f"{out.parent}: No such folder")
+
+
+def _write_pairs(out: Path, pairs: Iterable[tuple[str, str]]) -> None:
+    write_atomically(out, "".join(f"{source}\t{target}\n" for source, target in pairs).encode())
 
 
 def _choose_task(bundle: Bundle, wanted: str | None) -> Task:
