@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from service.markup import Kind, Part, cut
+from service.text import may_change
 
 STAND_INS = range(0x10FFFD, 0x100000, -1)
 """What may stand for an untouched element: a plane of private use."""
@@ -61,7 +62,7 @@ class Page(NamedTuple):
 
 
 def split_html(html: str, stand_ins: Sequence[int] = STAND_INS) -> Page:
-    """Find the blocks that hold a letter; joining them as they are restores the input, whatever it is.
+    """Find the blocks that hold a letter or a digit; joining them as they are restores the input, whatever it is.
 
     Without ``stand_ins``, for a network that does not carry them over, untouched elements are left out of the text and
     have a place in it, as images do.
@@ -71,7 +72,7 @@ def split_html(html: str, stand_ins: Sequence[int] = STAND_INS) -> Page:
     for run in _runs(cut(html)):
         start, stop = _core(run)
         inner = list(_trimmed(run[start:stop]))
-        if any(part.kind is Kind.TEXT and any(map(str.isalpha, part.text)) for part in inner):
+        if any(part.kind is Kind.TEXT and may_change(part.text) for part in inner):
             raw = "".join(part.raw for part in inner)
             whole = "".join(part.raw for part in run[start:stop])
             before, _, after = whole.partition(raw)

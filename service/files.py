@@ -17,6 +17,7 @@ from service.formats.opendocument import open_odp, open_odt
 from service.formats.opened import FileJob, Format, Opened
 from service.formats.subtitles import open_srt
 from service.formats.text import open_html, open_txt
+from service.text import may_change
 
 Result = TypeVar("Result")
 Translate: TypeAlias = Callable[[list[str], Format], Awaitable[list[str]]]
@@ -59,7 +60,7 @@ async def open_file(content: bytes, suffix: str, job: FileJob) -> Opened:
 
 async def translate_file(opened: Opened, translate: Translate) -> bytes:
     """Return a file with translations in the place of its texts; a text that it has often is translated once."""
-    distinct = list(dict.fromkeys(text for text in opened.texts if any(map(str.isalpha, text))))
+    distinct = list(dict.fromkeys(text for text in opened.texts if may_change(text)))
     translations = await translate(distinct, opened.format) if distinct else []
     translation_of = dict(zip(distinct, translations, strict=True))
     return await in_thread(lambda: opened.write([translation_of.get(text, text) for text in opened.texts]))

@@ -1,7 +1,7 @@
 """Sentences out of a text, and back into it with its white space and line breaks as they were.
 
 Boundaries come from sentencex. What holds no letter (numbers, rules, emoji) is not translated but kept like white
-space.
+space, but for the signs of its numbers.
 """
 
 import re
@@ -121,6 +121,11 @@ def read_sentences(text: str, language: str, fits: Callable[[str], bool], docume
                 sentences.append(core)
                 gaps.append(part[start + len(core) :])
                 yield core
+
+
+def may_change(text: str) -> bool:
+    """Say whether a translation may write a text otherwise: its words, or the signs of its numbers."""
+    return any(character.isalpha() or character.isdecimal() for character in text)
 
 
 def _has_letter(text: str) -> bool:

@@ -11,6 +11,8 @@ from html import escape, unescape
 from itertools import count
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from service.text import may_change
+
 MAX_DEPTH = 50
 """Of spans in each other; formats take what is deeper for a mark, as an honest paragraph has a handful."""
 
@@ -54,11 +56,11 @@ def split_columns(text: str) -> list[Node]:
     return [Mark("br", part) if i % 2 else Text(part) for i, part in parts if part]
 
 
-def has_words(nodes: Sequence[Node]) -> bool:
+def has_text(nodes: Sequence[Node]) -> bool:
     """Say whether there is anything to translate."""
     texts = (node.text for node in nodes if isinstance(node, Text))
     spans = (node.children for node in nodes if isinstance(node, Span))
-    return any(map(str.isalpha, "".join(texts))) or any(map(has_words, spans))
+    return any(map(may_change, texts)) or any(map(has_text, spans))
 
 
 def to_html(nodes: Sequence[Node]) -> str:

@@ -16,7 +16,7 @@ from markdown_it.token import Token
 
 from service.errors import InvalidRequest
 from service.formats.encoding import decode
-from service.formats.inline import Node, from_html, has_words, to_html
+from service.formats.inline import Node, from_html, has_text, to_html
 from service.formats.markdown_inline import (
     Inline,
     Style,
@@ -29,6 +29,7 @@ from service.formats.markdown_inline import (
 from service.formats.opened import FileJob, Opened
 from service.languages import is_spaceless
 from service.paragraphs import Wrap, wrap
+from service.text import may_change
 
 _FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(?=[\w\"'-]+[ \t]*[:=]|\1).*?(?<=\n)\1[ \t]*(?:\n|\Z)", re.DOTALL)
 _MARKUP = "*_[]<&!|`~\\"
@@ -92,13 +93,13 @@ class _Writer:
         self.references: dict[str, Any] = {}
 
     def blocks(self, text: str, start: int) -> Iterator[_Block]:
-        """Find the blocks that have words, in their order."""
+        """Find the blocks that have text, in their order."""
         env: dict[str, Any] = {"references": self.references}
         space = "" if is_spaceless(self.job.source) else " "
         tokens = self.parser.parse(text[start:], env)
         for kind, token, place in _places(tokens, text, start):
             inline = read_inline(token.content, token.children or [], space)
-            if inline is not None and has_words(inline.nodes):
+            if inline is not None and has_text(inline.nodes):
                 yield _Block(kind, place, inline, to_html(inline.nodes))
 
     def write(self, block: _Block, translation: str) -> list[str]:
@@ -149,7 +150,7 @@ def _places(tokens: Sequence[Token], text: str, start: int) -> Iterator[tuple[_K
         offsets.append(offsets[-1] + len(line) + 1)
     row, column = -1, 0
     for before, token in pairwise(tokens):
-        if token.type != "inline" or token.map is None or not any(map(str.isalpha, token.content)):
+        if token.type != "inline" or token.map is None or not may_change(token.content):
             continue
         first = token.map[0]
         if before.type in ("th_open", "td_open"):
@@ -160,8 +161,7 @@ def _places(tokens: Sequence[Token], text: str, start: int) -> Iterator[tuple[_K
                 kind: _Kind = "cell" if lines[first].find("|", 0, at) >= 0 else "first cell"
                 yield kind, token, _Place(offsets[first] + at, offsets[first] + column, [])
         elif before.type == "heading_open" and before.markup.startswith("#"):
-            # In front of the content there is no letter, so that this finds the content and nothing before it.
-            at = lines[first].find(token.content)
+            at = lines[first].find(token.content, lines[first].index("#"))  # not before it, as in "1. # 1"
             if at >= 0:
                 yield "heading", token, _Place(offsets[first] + at, offsets[first] + at + len(token.content), [])
         else:

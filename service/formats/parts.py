@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from service.errors import InvalidRequest
 from service.formats.archive import Archive, serialize
-from service.formats.inline import Mark, Span, Text, from_html, has_words, to_html
+from service.formats.inline import Mark, Span, Text, from_html, has_text, to_html
 from service.formats.opened import FileJob
+from service.text import may_change
 
 MAX_PARAGRAPHS = 100_000
 """With text, of a file; each takes time, and hardly any of an archive where all are alike."""
@@ -91,7 +92,7 @@ def read_parts(
         # All are read before one is written, as they may be in each other.
         for element in tree.iter(*dialects):
             text = "".join(element.itertext())
-            if not any(map(str.isalpha, text)):  # most of an empty form
+            if not may_change(text):  # most of an empty form
                 continue
             characters += len(text)
             job.check(characters)  # now, as a node of each few of them may take a hundred times their memory
@@ -99,7 +100,7 @@ def read_parts(
                 raise InvalidRequest(f"Invalid file: it has more than the {MAX_PARAGRAPHS} paragraphs that are allowed")
             dialect = dialects[element.tag]
             root = dialect.read(element)
-            if has_words(root.children) and is_shown(name, element):
+            if has_text(root.children) and is_shown(name, element):
                 parts.trees[name] = tree
                 parts.paragraphs.append((name, _Paragraph(element, dialect, root, to_html(root.children))))
     return parts

@@ -16,6 +16,7 @@ from service.formats.encoding import decode
 from service.formats.opened import FileJob, Opened
 from service.languages import is_spaceless
 from service.paragraphs import Wrap, wrap
+from service.text import may_change
 
 _NUMBER = re.compile(r"\s*\d+\s*")
 _TIME = r"\d{1,3}:\d{1,2}:\d{1,2}(?:[,.]\d{1,3})?"
@@ -95,7 +96,7 @@ def _said(lines: Sequence[str], language: str) -> Iterator[str | _Said]:
             before += dash[0]
         core = [line.strip() for line in raw[len(before) :].split("\n")]
         text = ("" if is_spaceless(language) else " ").join(core)
-        if any(map(str.isalpha, _TAG.sub("", text))):
+        if may_change(_TAG.sub("", text)):
             yield _Said(raw, before, text, [len(_TAG.sub("-", line)) for line in core])
         else:
             yield raw

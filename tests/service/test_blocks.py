@@ -78,7 +78,7 @@ def test_a_block_that_is_written_with_its_own_text_is_as_it_was(html: str) -> No
         ("<td> a </td>", ["a"]),
         ("<p>a</p><pre>b</pre><div translate='no'>c <p>d</p></div>e", ["a", "e"]),
         ("<script>a</script><style>b</style><!-- c --><code>d</code>", []),
-        ("<p>12</p> &nbsp; <b>→</b>", []),
+        ("<p>12</p> &nbsp; <b>→</b>", ["12"]),
         ("<a><b>Ganz </b></a> ", ["Ganz"]),
         ("<img> <!-- c --> &nbsp;a <img>", ["a"]),
         ("<b></b>foo <b>bar </b><img>", ["foo <b>bar </b>"]),

@@ -15,7 +15,8 @@ from service.errors import Overloaded
 from service.file_routes import MAX_FILES
 from service.files import SUPPORTED
 from service.translator import Options, Translator
-from tests.service.documents import docx
+from tests.service.documents import docx, odt, texts_of
+from tests.service.echoes import Echoes, copying
 from tests.service.fakes import PATIENCE_SECONDS, GatedSearch
 from tests.service.live import Live, assert_counted, assert_error, local_settings, running, serve_fakes
 
@@ -91,6 +92,27 @@ def test_the_language_of_a_page_is_that_of_its_text_and_not_of_its_scripts(serve
 
 def test_a_file_goes_through_english_where_no_network_translates_directly(served: Live) -> None:
     assert translated(served, "a.txt", b"Abc.", target="fr").text == "Abc."
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.html", "<table><tr><td><b>1.234,50</b><td>{}</table>"),
+        ("a.md", "1. # 1\n2. # 1.234,50\n\n| 1 | {} |\n|---|---|\n| 1 | 1.234,50 |\n"),
+        ("a.srt", "1\n00:00:01,500 --> 00:00:02,500\n<i>1.234,50</i>\n{}\n"),
+        ("a.docx", "<w:p><w:r><w:t>1.234,50</w:t></w:r></w:p><w:p><w:r><w:t>{}</w:t></w:r></w:p>"),
+        ("a.odt", "<text:p>1.234,50</text:p><text:p>{}</text:p>"),
+    ],
+)
+def test_a_number_alone_in_its_paragraph_is_written_as_the_target_language_writes_it(
+    name: str, content: str, echoes: Echoes
+) -> None:
+    write = {"docx": docx, "odt": odt}.get(name[2:], str.encode)
+    for search in echoes.searches:
+        search.network = copying
+    answer = translated(echoes.live, name, write(content.format(GERMAN)))
+    texts = texts_of(answer.content, Path(name).suffix)
+    assert texts == texts_of(write(content.replace("1.234,50", "1,234.50").format(GERMAN)), Path(name).suffix)
 
 
 @pytest.mark.parametrize(
