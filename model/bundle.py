@@ -4,8 +4,8 @@ A bundle is a folder with ``bundle.json`` (the manifest), ``network.ts`` (TorchS
 (SentencePiece) and ``MODEL_CARD.md``; ``bundle.json.sig`` where it is signed. The manifest holds the checksum of the
 other files, and those that are used are read once: the bytes that were checked are the bytes that are used. The card is
 for people and is not checked: a kill between card and manifest, when scores are saved, must not leave a bundle that is
-refused. There may be a ``glossary.json`` too, of which the manifest knows nothing: any bundle can be given one, and
-people edit it.
+refused. There may be a ``glossary.json`` too, and a ``words.json`` with the words that the network has met, of which
+the manifest knows nothing: any bundle can be given one, and people edit them.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from model.config import (
     DecodingConfig,
     DType,
     Glossaries,
+    LanguageCode,
     NetworkConfig,
     StoredIn,
     Task,
@@ -33,6 +34,7 @@ from model.config import (
     describe_validation_error,
     without_gone,
 )
+from model.known_words import KnownWords
 from model.precision import load_fastest, load_search
 from model.search import BeamSearch
 from model.signature import Keys, read_private_key
@@ -45,6 +47,7 @@ TOKENIZER = "tokenizer.model"
 CARD = "MODEL_CARD.md"
 SIGNATURE = "bundle.json.sig"
 GLOSSARY = "glossary.json"
+WORDS = "words.json"
 USED = (NETWORK, TOKENIZER)
 FILES = (*USED, CARD)
 
@@ -106,6 +109,8 @@ class Bundle(NamedTuple):
     """In which it is served."""
     glossaries: Mapping[Task, Mapping[str, str]] = {}
     """Task → term → what its translation has to be."""
+    words: KnownWords = KnownWords()
+    """That the network has met; of none nothing is known."""
 
 
 def checksum(content: bytes) -> str:
@@ -243,7 +248,7 @@ def load_bundle(
     for task in manifest.tasks:
         if not bundle.tokenizer.knows(task):
             raise BundleError(f"{folder}: {TOKENIZER} has no tag for the task {task}")
-    return bundle._replace(glossaries=load_glossaries(folder, manifest.tasks))
+    return bundle._replace(glossaries=load_glossaries(folder, manifest.tasks), words=load_words(folder))
 
 
 def _load(folder: Path, manifest: Manifest, device: torch.device, dtype: DType | None) -> Bundle:
@@ -274,6 +279,26 @@ def load_glossaries(folder: Path, tasks: Sequence[Task]) -> Glossaries:
     except ValueError as error:
         raise BundleError(f"{folder}: {GLOSSARY}: {error}") from error
     return glossaries
+
+
+def load_words(folder: Path) -> KnownWords:
+    """Read the words of a bundle, of which there may be none; BundleError for a file that holds something else."""
+    if not os.path.lexists(folder / WORDS):
+        return KnownWords()
+    try:
+        return KnownWords(TypeAdapter(dict[LanguageCode, list[str]]).validate_json(_read(folder, WORDS)))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BundleError(f"{folder}: {WORDS}: {first['msg']}") from error
+
+
+def words_as_file(words: KnownWords) -> bytes:
+    """Return what ``words.json`` has of words, those of a language in a line."""
+    lines = (
+        f"  {json.dumps(language)}: {json.dumps(sorted(words.of(language)), ensure_ascii=False)}"
+        for language in sorted(words.words)
+    )
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
 def _read_used(folder: Path, manifest: Manifest) -> dict[str, bytes]:

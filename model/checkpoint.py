@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from model.atomic import open_atomically
 from model.config import GONE, describe_validation_error, without_gone
+from model.known_words import KnownWords
 from model.network import Seq2Seq
 from model.recipe import Recipe
 from model.tokenizer import Tokenizer, TokenizerError
@@ -30,6 +31,8 @@ class Checkpoint(NamedTuple):
     """Headline score on dev of each task, when it was last validated."""
     training_state: dict[str, Any]
     """Optimizer, schedule, place in the epoch and random state; empty where only the network was kept."""
+    words: KnownWords = KnownWords()
+    """Of its training text; none where it has no masks."""
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -42,6 +45,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
                 "network_state": checkpoint.network_state,
                 "scores": checkpoint.scores,
                 "training_state": checkpoint.training_state,
+                "words": {language: sorted(words) for language, words in checkpoint.words.words.items()},
             },
             file,
         )
@@ -57,6 +61,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             network_state=content["network_state"],
             scores=content["scores"],
             training_state=content["training_state"],
+            words=KnownWords(content.get("words")),  # earlier ones have none
         )
     except IsADirectoryError as error:
         raise CheckpointError(f"{path}: is a folder, and a checkpoint is a file: name one, as RUN/best.pt") from error

@@ -19,10 +19,13 @@ from model.bundle import (
     MANIFEST,
     NETWORK,
     TOKENIZER,
+    WORDS,
     BundleError,
     Manifest,
     checksum,
     load_glossaries,
+    load_words,
+    words_as_file,
     write_description,
 )
 from model.checkpoint import Checkpoint, load_checkpoint, restore_network
@@ -55,7 +58,7 @@ def export(
 
     The first checkpoint's recipe gives name, decoding, card and glossary; ``recipe`` is the same with [decoding],
     [card] or [glossary] changed since, by default as it was in training. Without a glossary, that of the bundle that is
-    replaced stays.
+    replaced stays, and without words its words.
 
     CheckpointError for a checkpoint that cannot be read; ExportError when the folder is in the way, when checkpoints
     differ in tasks or tokenizer, and when the scripted network does not compute what the eager one does.
@@ -90,6 +93,8 @@ def export(
     if glossaries := recipe.glossary or _glossaries_that_stay(folder, manifest):
         fields = {str(task): terms for task, terms in glossaries.items()}
         contents[GLOSSARY] = (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
+    if (words := checkpoints[0].words if checkpoints[0].words.words else load_words(folder)).words:
+        contents[WORDS] = words_as_file(words)
     return _write_folder(folder, contents, manifest)
 
 

@@ -9,19 +9,20 @@ from random import Random
 MASKS = "".join(chr(0xE000 + i) for i in range(64))
 """All that there may be, each one character of private use: what they mean is up to us."""
 
-_LATIN = r"A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+LATIN = r"A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+"""Letters, as the inside of a set in a pattern."""
 NUMBER = (
-    rf"(?<![0-9{_LATIN}_])(?<![0-9][.,:/-])"
+    rf"(?<![0-9{LATIN}_])(?<![0-9][.,:/-])"
     r"(?:[1-9][0-9]{0,2}(?:[ \u00a0\u202f'’][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+(?:[.,:/h-][0-9]+)*)"
-    rf"(?:(?=(?:st|nd|rd|th|s|ern?|e|ème)(?![0-9{_LATIN}_]))|(?![0-9{_LATIN}_]|[.,:/-][0-9]))"
+    rf"(?:(?=(?:st|nd|rd|th|s|ern?|e|ème)(?![0-9{LATIN}_]))|(?![0-9{LATIN}_]|[.,:/-][0-9]))"
 )
 """An amount, a time, a year or a range, with its signs, as a pattern; spaces and apostrophes between thousands are of
 it, too, and the ending of an ordinal or a decade is not."""
-_WORD = re.compile(rf"{NUMBER}|[0-9{_LATIN}]+")
+_WORD = re.compile(rf"{NUMBER}|[0-9{LATIN}]+")
 _ONLY_NUMBER = re.compile("[0-9][0-9.,:/h'’ \u00a0\u202f-]*")
 _SIGNS = str.maketrans(dict.fromkeys(".,'’ \xa0\u202f") | {"h": ":"})
-_LATIN_LETTER = re.compile(f"[{_LATIN}]")
-_OTHER_LETTER = re.compile(rf"[^\W\d_{_LATIN}]")
+_LATIN_LETTER = re.compile(f"[{LATIN}]")
+_OTHER_LETTER = re.compile(rf"[^\W\d_{LATIN}]")
 MIN_LENGTH = 2
 """Letters of a word to mask: single ones are shared by chance."""
 ONE = "1"

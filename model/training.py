@@ -5,7 +5,7 @@ What is kept in a run's folder: ``last.pt`` to go on from, ``best.pt`` to export
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,7 @@ import torch
 from model.batches import Place, Share, open_shares
 from model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, restore_network, save_checkpoint
 from model.data import DataError, corpus_pairs
+from model.known_words import KnownWords, count_words
 from model.network import Seq2Seq
 from model.optimization import Optimization, Update
 from model.parallel import open_fabric
@@ -37,18 +38,26 @@ def train_tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
 
     DataError when no file holds any text.
     """
-    texts = (
-        text
-        for corpus in recipe.corpus
-        for _ in range(corpus.repeat)
-        for pair in corpus_pairs(corpus.model_copy(update={"tasks": corpus.tasks[:1]}), corpus.train, folder)
-        for text in (pair.source, pair.target)
-        if text.strip()
-    )
+    texts = (text for _, text in _texts(recipe, folder))
     first = next(texts, None)
     if first is None:
         raise DataError(f"{', '.join(corpus.name for corpus in recipe.corpus)}: no text to train on")
     return Tokenizer.train(chain([first], texts), recipe.tasks, recipe.tokenizer)
+
+
+def words_of(recipe: Recipe, folder: Path) -> KnownWords:
+    """Return the words of both sides of all training pairs; DataError for text that cannot be read."""
+    return count_words(_texts(recipe, folder))
+
+
+def _texts(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield both sides of all training pairs, each with its language, and each corpus as often as it is repeated."""
+    for corpus in recipe.corpus:
+        once = corpus.model_copy(update={"tasks": corpus.tasks[:1]})
+        for _ in range(corpus.repeat):
+            for task, source, target in corpus_pairs(once, corpus.train, folder):
+                both = ((task.source, source), (task.target, target))
+                yield from ((language, text) for language, text in both if text.strip())
 
 
 class Prepared(NamedTuple):
@@ -93,6 +102,7 @@ class Trainer:
         cache = prepared.cache if prepared else run / "cache"
         with self.fabric.rank_zero_first():  # what it leaves on disk is there for the others
             self.training_set = open_training_set(recipe, self.tokenizer, texts=data, cache=cache)
+        self.words = last.words if last else self._words(data, start)
         self.dev_set = load_dev_set(recipe, data)
         torch.manual_seed(config.seed)
         network = restore_network(last) if last else Seq2Seq(recipe.network, len(self.tokenizer))
@@ -121,6 +131,13 @@ class Trainer:
         with self.fabric.rank_zero_first():  # which waits for longer than a broadcast would
             model = train_tokenizer(self.recipe, data).model if self.fabric.is_global_zero else b""
         return Tokenizer(self.fabric.broadcast(model))
+
+    def _words(self, data: Path, start: Start | None) -> KnownWords:
+        """Return what the network will have met; none where that is of no use, and in processes that save nothing."""
+        if not self.tokenizer.masks or not self.fabric.is_global_zero:
+            return KnownWords()
+        words = words_of(self.recipe, data)
+        return words | start.words if start else words
 
     def _restore(self, last: Checkpoint) -> None:
         state = last.training_state
@@ -159,6 +176,7 @@ class Trainer:
             network_state=self.optimization.result.state_dict(),
             scores=self.scores,
             training_state={},
+            words=self.words,
         )
 
     def _gathered(self, state: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from model.bundle import load_bundle
 from model.checkpoint import CheckpointError, load_checkpoint
+from model.known_words import KnownWords
 from model.network import Seq2Seq
 from model.recipe import Recipe
 from model.tokenizer import Tokenizer
@@ -22,6 +23,8 @@ class Start(NamedTuple):
     path: Path
     tokenizer: Tokenizer
     weights: dict[str, Tensor]
+    words: KnownWords
+    """That it has met."""
 
 
 class Taken(NamedTuple):
@@ -49,9 +52,9 @@ def load_start(path: Path) -> Start:
     if path.is_dir():
         bundle = load_bundle(path, torch.device("cpu"), "float32")
         assert isinstance(bundle.search.network, torch.jit.ScriptModule)
-        return Start(path, bundle.tokenizer, bundle.search.network.state_dict())
+        return Start(path, bundle.tokenizer, bundle.search.network.state_dict(), bundle.words)
     checkpoint = load_checkpoint(path)
-    return Start(path, checkpoint.tokenizer, checkpoint.network_state)
+    return Start(path, checkpoint.tokenizer, checkpoint.network_state, checkpoint.words)
 
 
 def suits(tokenizer: Tokenizer, recipe: Recipe) -> bool:

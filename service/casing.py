@@ -111,11 +111,11 @@ def without_emphasis(sentence: str, language: str, count_pieces: CountPieces) ->
 
 
 def _as_known(word: str, language: str, count_pieces: CountPieces) -> str:
-    """Return a word small, with a capital or as it is: whichever is the fewest pieces, the first of equals."""
+    """Return a word small, as it is or with a capital: whichever is the fewest pieces, the first of equals."""
     small = _lower(word, language)
     if language == "en" and _ENGLISH_I.match(small):
         return capitalized(small, language)
-    return min((small, capitalized(small, language), word), key=count_pieces)
+    return min((small, word, capitalized(small, language)), key=count_pieces)
 
 
 def in_capitals(text: str, language: str) -> str:

@@ -13,7 +13,18 @@ from typing import NamedTuple
 
 import torch
 
-from model.bundle import GLOSSARY, MANIFEST, SIGNATURE, USED, Bundle, BundleError, kind, load_bundle, load_manifest
+from model.bundle import (
+    GLOSSARY,
+    MANIFEST,
+    SIGNATURE,
+    USED,
+    WORDS,
+    Bundle,
+    BundleError,
+    kind,
+    load_bundle,
+    load_manifest,
+)
 from model.config import DType, Task
 from model.signature import Keys
 from model.torchscript import without_deprecation_warnings
@@ -74,7 +85,7 @@ class Catalogue(NamedTuple):
 
 
 NOTHING = Catalogue([], {})
-_READ = (MANIFEST, SIGNATURE, GLOSSARY, *USED)
+_READ = (MANIFEST, SIGNATURE, GLOSSARY, WORDS, *USED)
 """Of a folder, what is loaded."""
 
 

@@ -1,4 +1,4 @@
-"""Commands around training: ``dragoman train | tune | average | export | distil | lexicon | phrases | join``."""
+"""Commands around training: ``dragoman train | tune | average | export | distil``, and those that make text for it."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from rich.table import Table
 from model.allocator import keep_freed_memory
 from model.atomic import write_atomically
 from model.averaging import average as average_checkpoints
-from model.bundle import Bundle, BundleError, load_bundle, load_manifest
+from model.bundle import WORDS, Bundle, BundleError, load_bundle, load_manifest, words_as_file
 from model.checkpoint import CheckpointError, save_checkpoint
 from model.config import StoredIn, Task
 from model.data import read_rows
@@ -244,6 +244,26 @@ def distil(
             console.print(f"stopped; {out} is kept: the same command goes on where it ends")
             raise typer.Exit(STOPPED)
     console.print(f"{out} is whole; sources left out: {_counts(left_out)}")
+
+
+@app.command()
+def words(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle")],
+    recipe: Annotated[Path, typer.Argument(help="TOML file, as model/recipes/*.toml, whose text it was trained on")],
+    data: Annotated[Path, typer.Option(help="Folder that the recipe's files stand in")],
+) -> None:
+    """Write into a bundle which words its text has: other names and codes then come through as they are.
+
+    Training does so by itself where a recipe has masks; this is for bundles that were trained before it did.
+    """
+    with one_sentence_errors():
+        if not load_bundle(bundle, torch.device("cpu"), "float32").tokenizer.masks:
+            raise InvalidRequest(f"{bundle}: has no masks, as which names come through: train with tokenizer.masks")
+        from model.training import words_of
+
+        found = words_of(load_recipe(recipe), data)
+        write_atomically(bundle / WORDS, words_as_file(found))
+    console.print(f"{bundle / WORDS}: {_counts({code: len(known) for code, known in found.words.items()})}")
 
 
 @app.command()

@@ -16,6 +16,8 @@ from model.hypothesis import Hypothesis
 from model.tokenizer import Tokenizer
 from service.alignment import Links
 from service.glossary import Found, Glossary, begun_as_sentence
+from service.languages import base_of
+from service.names import is_new
 from service.normalization import Normalized, for_network
 from service.spans import Masked, Protected, protect, with_masks
 from service.text import Document, in_parts, pack, read_sentences, split_text
@@ -124,7 +126,8 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
     read: dict[str, Sentence] = {}  # each has to be encoded to see whether it fits
 
     def count_pieces(text: str) -> int:
-        return len(tokenizer.encode(text))
+        is_mask = masks and bundle.words.words and is_new(text, base_of(task.source), bundle.words)
+        return 1 if is_mask else len(tokenizer.encode(text))
 
     def fits(text: str) -> bool:
         core = text.strip()
@@ -132,9 +135,8 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
         if task.kind == "translate":
             normalized = for_network(core, task.source, count_pieces, full_stop=full_stop)
         written = normalized.text if normalized else core
-        has_digits = any(map(str.isdecimal, written))
-        terms = [(found.start, found.end) for found in glossary.find(written)] if glossary and has_digits else []
-        masked = with_masks(written, masks, task, terms)
+        terms = [(found.start, found.end) for found in glossary.find(written)] if glossary and masks else []
+        masked = with_masks(written, masks, task, bundle.words, terms)
         pieces = tokenizer.encode(masked.text)
         read[core] = Sentence(core, normalized, masked, tokenizer.frame_source(pieces, task))
         return (masked.is_complete or not masks) and len(pieces) <= limit

@@ -5,16 +5,23 @@ use. A sentence gives its stand-ins, and its numbers, to the network as masks, w
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html.entities import html5
 from itertools import groupby
 from typing import NamedTuple
 
 from model.config import Task
+from model.known_words import KnownWords
+from model.masks import LATIN
+from service.identifiers import IDENTIFIER, SIGN_OF_IDENTIFIER, TIMESTAMP
+from service.names import find_names
 from service.numbers import find_numbers, with_ordinal
+
+_NONE = KnownWords()
 
 _FIRST, _LAST = 0xF0000, 0x10FFFF
 """The stand-ins: the planes of private use."""
+_ONE_WORD = re.compile(rf"\d{{2}}|[{LATIN}]{{2}}")
 _STAND_IN = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
 
 _EMOJI = "\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\u00a9\u00ae\u203c\u2049"
@@ -45,7 +52,9 @@ _SPAN = re.compile(
             r"(?<![A-Za-z0-9&])#[^\W\u2000-\uffff]+",
             r"\{\{[^{}\n]*\}\}|\$?\{[^{}\s]*\}|%\{\w+\}|%\(\w+\)[a-z]",
             r"(?<!\d)%(?:\d+\$)?[.\d]*[sdifxu@](?![A-Za-z0-9])",
+            TIMESTAMP,
             _GROUPS,
+            IDENTIFIER,
             rf"&(?:#\d+;|#x[0-9a-fA-F]+;|{_ENTITY})",
             r"(?<!\S)&(?!\S)",  # by itself it is a word that networks have hardly seen
             rf"(?:[0-9#*]\ufe0f?\u20e3|[{_EMOJI}][{_EMOJI}{_JOINERS}]*)+",
@@ -57,7 +66,7 @@ _SPAN = re.compile(
 
 # Most texts hold no span, and to see that by this takes a tenth of the time.
 _SIGN = re.compile(
-    rf"\d[-./:]\d|www\."
+    rf"\d[-./:]\d|www\.|{SIGN_OF_IDENTIFIER}"
     rf"|[`/@#<{{%&\u20e3{_EMOJI}\ue000-\uf8ff{chr(_FIRST)}-{chr(_LAST)}]"
 )
 """What every span holds one of."""
@@ -132,27 +141,34 @@ class Masked(NamedTuple):
     def restore(self, output: str) -> str:
         """Replace the masks, each once; a mask too many goes, a missing one is added.
 
-        Numbers stay apart from digits that the network wrote beside them.
+        Numbers stay apart from digits that the network wrote beside them, and words from letters before them.
         """
         for mask, text in self.written.items():
             before, found, after = output.partition(mask)
             if not found:
                 output = f"{output} {text}".lstrip()
                 continue
-            space = " " if before[-1:].isdecimal() and text[0].isdecimal() else ""
+            space = " " if _ONE_WORD.fullmatch(before[-1:] + text[0]) else ""
             space_after = " " if after[:1].isdecimal() and text[-1].isdecimal() else ""
             output = before + space + with_ordinal(text, space_after + after)
         return re.sub(f" ?[{self.masks}]", "", output) if self.masks else output
 
 
-def with_masks(sentence: str, masks: str, task: Task, kept: Sequence[tuple[int, int]] = ()) -> Masked:
-    """Give the stand-ins of a sentence, and its numbers, to the network as masks, as far as there are any.
+def with_masks(
+    sentence: str, masks: str, task: Task, known: KnownWords = _NONE, kept: Sequence[tuple[int, int]] = ()
+) -> Masked:
+    """Give a sentence's stand-ins and numbers, and the names that are no ``known`` words, to the network as masks.
 
-    Numbers within the ranges ``kept`` stay for the network to copy, as all do without masks.
+    Numbers and names within the ranges ``kept`` stay for the network to copy, as all do without masks. So do names for
+    which no mask is left: better another name than a sentence that is cut.
     """
     found = [(place.start(), place.end(), place[0]) for place in _STAND_IN.finditer(sentence)]
-    numbers = find_numbers(sentence, task) if masks else ()
-    found += [one for one in numbers if not any(start < one.end and one.start < end for start, end in kept)]
+    if masks:
+        found += _apart(find_numbers(sentence, task), kept)
+    is_complete = len(found) <= len(masks)
+    if len(found) < len(masks):
+        names = _apart(find_names(sentence, task, known), [*kept, *((start, end) for start, end, _ in found)])
+        found += names[: len(masks) - len(found)]
     found.sort()
     text = ""
     at = 0
@@ -162,4 +178,9 @@ def with_masks(sentence: str, masks: str, task: Task, kept: Sequence[tuple[int, 
         text += sentence[at:start] + mask
         read[mask], written[mask] = sentence[start:end], output
         at = end
-    return Masked(text + sentence[at:], read, written, masks, len(found) <= len(masks))
+    return Masked(text + sentence[at:], read, written, masks, is_complete)
+
+
+def _apart(found: Iterable[tuple[int, int, str]], kept: Sequence[tuple[int, int]]) -> list[tuple[int, int, str]]:
+    """Return what overlaps none of the ranges."""
+    return [one for one in found if not any(start < one[1] and one[0] < end for start, end in kept)]

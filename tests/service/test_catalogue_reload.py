@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from model import bundle as bundle_module
-from model.bundle import GLOSSARY, MANIFEST, NETWORK, SIGNATURE, TOKENIZER, BundleError, sign_bundle
+from model.bundle import GLOSSARY, MANIFEST, NETWORK, SIGNATURE, TOKENIZER, WORDS, BundleError, sign_bundle
+from model.known_words import KnownWords
 from service import catalogue
 from service.catalogue import Catalogue, Changes, compare, load_catalogue, stamps
 from service.settings import Settings, SettingsError
@@ -195,6 +196,16 @@ def test_a_glossary_that_is_put_into_a_bundle_is_noticed_and_read_without_its_ne
     broken = load_catalogue(settings(models), after)
     assert broken.entries[0].error
     assert broken.entries[0].error.startswith(f"tiny: {GLOSSARY}: Invalid JSON")
+
+
+def test_words_that_are_put_into_a_bundle_are_noticed_once(models: Path) -> None:
+    before, noticed = load_catalogue(settings(models)), stamps(models)
+    (models / "tiny" / WORDS).write_text('{"de": ["Hund"]}')
+    assert stamps(models) != noticed
+    after = load_catalogue(settings(models), before)
+    assert compare(before, after).loaded == ["tiny"]
+    assert after.serving[TRANSLATE].words == KnownWords({"de": ["Hund"]})
+    assert compare(after, load_catalogue(settings(models), after)).kept == ["tiny"]
 
 
 def test_a_bundle_that_is_moved_into_the_place_of_another_is_noticed_and_else_nothing_is(models: Path) -> None:

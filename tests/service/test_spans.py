@@ -153,7 +153,7 @@ def test_numbers_that_are_kept_stay_as_all_do_without_masks() -> None:
     (x,) = stand_ins(sentence)
     kept = sentence.index("1.2"), sentence.index(" Euro") + 5
     expected = sentence.replace("20", A).replace(x, B).replace("12.", f"{C}.")
-    assert with_masks(sentence, A + B + C + D, TASK, [kept]).text == expected
+    assert with_masks(sentence, A + B + C + D, TASK, kept=[kept]).text == expected
     assert with_masks(sentence, "", TASK).text == sentence
 
 

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from model.checkpoint import Checkpoint, save_checkpoint
+from model.export import export
+from model.network import Seq2Seq
+from model.recipe import Recipe
+from model.training import train_tokenizer
 from service import cli, cli_training
+from tests.runs import with_table
 from tests.service.cli.commands import RECIPE, Dragoman, Ended
 
 
@@ -37,3 +43,14 @@ def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(RECIPE.format(steps=3))
     return path
+
+
+@pytest.fixture
+def masking_bundle(tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path) -> Path:
+    """Return a bundle of random weights whose tokenizer has masks."""
+    recipe = with_table(tiny_recipe, "tokenizer", masks=2)
+    tokenizer = train_tokenizer(recipe, tiny_corpora)
+    state = Seq2Seq(recipe.network, len(tokenizer)).state_dict()
+    save_checkpoint(tmp_path / "masking.pt", Checkpoint(recipe, tokenizer, state, {}, {}))
+    export([tmp_path / "masking.pt"], tmp_path / "masking", version="1")
+    return tmp_path / "masking"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from model.bundle import Bundle
+from model.known_words import KnownWords
 from model.masks import MASKS
 from service.admission import InFlight
 from service.catalogue import Catalogue, Entry
@@ -16,8 +17,10 @@ TASKS = ["translate:de:en", "translate:fr:en", "translate:en:zh", "summarize:en"
 
 
 @pytest.fixture
-def bundle(search: GatedSearch) -> Bundle:
-    return fake_bundle(search, tasks=TASKS, max_source_pieces=20, masks=MASKS[:2])
+def bundle(search: GatedSearch, request: pytest.FixtureRequest) -> Bundle:
+    """Return a bundle; a parameter is the words that its network has met."""
+    made = fake_bundle(search, tasks=TASKS, max_source_pieces=20, masks=MASKS[:2])
+    return made._replace(words=getattr(request, "param", KnownWords()))
 
 
 @pytest.fixture

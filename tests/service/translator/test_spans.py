@@ -6,6 +6,7 @@ import pytest
 
 from model.config import MAX_BEAM_SIZE
 from model.hypothesis import Hypothesis
+from model.known_words import KnownWords
 from model.masks import MASKS
 from model.search import Sentence
 from service.catalogue import Catalogue, Entry
@@ -53,6 +54,23 @@ def test_the_network_reads_a_mask_where_a_number_stood_but_within_a_term_of_the_
     assert answer.texts == [".1 d 1,234.50 cbA"]
     run(translator, TRANSLATE, ["Abc win 11, 12."], glossary={"win 11": "fen"})
     assert "".join(map(chr, search.sources[1][1:-1])) == f"Abc win 11, {MASKS[0]}."
+
+
+@pytest.mark.parametrize("bundle", [KnownWords({"de": ["ab", "cd", "ef", "Ab"]})], indirect=True)
+def test_the_network_reads_a_mask_where_a_name_stood_that_it_has_not_met(
+    translator: Translator, search: GatedSearch
+) -> None:
+    (answer,) = run(translator, TRANSLATE, ["Ab Gutierrez cd."])
+    assert "".join(map(chr, search.sources[0][1:-1])) == f"Ab {MASKS[0]} cd."
+    assert answer.texts == [".dc Gutierrez bA"]
+    run(translator, TRANSLATE, ["Ab GUTIERREZ cd Kowalczyk."], glossary={"kowalczyk": "x"})
+    assert "".join(map(chr, search.sources[1][1:-1])) == f"Ab {MASKS[0]} cd Kowalczyk."
+
+
+@pytest.mark.parametrize("bundle", [KnownWords({"de": ["ab"]})], indirect=True)
+def test_names_have_the_masks_that_spans_and_numbers_leave(translator: Translator, search: GatedSearch) -> None:
+    run(translator, TRANSLATE, ["Gutierrez ab Kowalski {x}."])
+    assert "".join(map(chr, search.sources[0][1:-1])) == f"{MASKS[0]} ab Kowalski {MASKS[1]}."
 
 
 def test_a_text_of_nothing_but_spans_comes_back(translator: Translator, search: GatedSearch) -> None:
