@@ -12,7 +12,7 @@ from model.masks import LATIN
 
 MIN_COUNT = 5
 """How often a word has to be there."""
-STEM = 6
+STEM = 7
 """Letters that the forms of a word have in common."""
 _WORD = re.compile(rf"[0-9]*[{LATIN}][0-9{LATIN}]*")
 

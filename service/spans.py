@@ -141,13 +141,17 @@ class Masked(NamedTuple):
     def restore(self, output: str) -> str:
         """Replace the masks, each once; a mask too many goes, a missing one is added.
 
-        Numbers stay apart from digits that the network wrote beside them, and words from letters before them.
+        Numbers stay apart from digits that the network wrote beside them, and words from letters before them. A title
+        that the network wrote before a name that has it is there once.
         """
         for mask, text in self.written.items():
             before, found, after = output.partition(mask)
             if not found:
                 output = f"{output} {text}".lstrip()
                 continue
+            first_word, has_more, _ = text.partition(" ")
+            if has_more and first_word[0].isalpha():
+                before = before.removesuffix(f"{first_word} ")
             space = " " if _ONE_WORD.fullmatch(before[-1:] + text[0]) else ""
             space_after = " " if after[:1].isdecimal() and text[-1].isdecimal() else ""
             output = before + space + with_ordinal(text, space_after + after)
