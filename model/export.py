@@ -7,6 +7,8 @@ import copy
 import json
 import tempfile
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import torch
@@ -32,6 +34,7 @@ from model.checkpoint import Checkpoint, load_checkpoint, restore_network
 from model.config import Glossaries, StoredIn
 from model.data import pad
 from model.ensemble import Ensemble
+from model.known_words import KnownWords
 from model.recipe import Recipe
 from model.step import Network
 
@@ -58,7 +61,7 @@ def export(
 
     The first checkpoint's recipe gives name, decoding, card and glossary; ``recipe`` is the same with [decoding],
     [card] or [glossary] changed since, by default as it was in training. Without a glossary, that of the bundle that is
-    replaced stays, and without words its words.
+    replaced stays, and where no checkpoint has words, its words.
 
     CheckpointError for a checkpoint that cannot be read; ExportError when the folder is in the way, when checkpoints
     differ in tasks or tokenizer, and when the scripted network does not compute what the eager one does.
@@ -93,14 +96,21 @@ def export(
     if glossaries := recipe.glossary or _glossaries_that_stay(folder, manifest):
         fields = {str(task): terms for task, terms in glossaries.items()}
         contents[GLOSSARY] = (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
-    if (words := checkpoints[0].words if checkpoints[0].words.words else load_words(folder)).words:
-        contents[WORDS] = words_as_file(words)
+    if (words := reduce(or_, (checkpoint.words for checkpoint in checkpoints))).words or (folder / WORDS).exists():
+        contents[WORDS] = words_as_file(words if words.words else _words_that_stay(folder))
     return _write_folder(folder, contents, manifest)
 
 
 def _glossaries_that_stay(folder: Path, manifest: Manifest) -> Glossaries:
     try:
         return load_glossaries(folder, manifest.tasks)
+    except BundleError as error:
+        raise ExportError(f"{error}; it would be lost") from error
+
+
+def _words_that_stay(folder: Path) -> KnownWords:
+    try:
+        return load_words(folder)
     except BundleError as error:
         raise ExportError(f"{error}; it would be lost") from error
 

@@ -102,7 +102,7 @@ class Trainer:
         cache = prepared.cache if prepared else run / "cache"
         with self.fabric.rank_zero_first():  # what it leaves on disk is there for the others
             self.training_set = open_training_set(recipe, self.tokenizer, texts=data, cache=cache)
-        self.words = last.words if last else self._words(data, start)
+            self.words = last.words if last and last.words.words else self._words(data, start)
         self.dev_set = load_dev_set(recipe, data)
         torch.manual_seed(config.seed)
         network = restore_network(last) if last else Seq2Seq(recipe.network, len(self.tokenizer))

@@ -60,7 +60,7 @@ class Carried:
         """Replace the terms of a text, each character of which is written as ``raws`` say."""
         written: list[str] = []
         at = 0
-        searched = without_spans(text)
+        searched = without_spans(text, is_term=self._glossary.has)
         if self._glossary.vocabulary.task.source == "zh":  # whose terms are read in simplified characters
             searched = simplified(searched)
         for start, end, translation in self._glossary.find(searched):

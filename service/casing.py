@@ -10,9 +10,12 @@ from collections.abc import Callable
 from enum import Enum
 
 from service.function_words import FUNCTION_WORDS
+from service.languages import NOUNS_HAVE_CAPITALS
 
 CountPieces = Callable[[str], int]
 """How many pieces a text is to the network: few where it knows the words as they are written."""
+IsName = Callable[[str], bool]
+"""Whether a word is a name that the network does not know, which has its capital for that."""
 
 LONGEST_ACRONYM = 5
 """A single word of no more capitals is left alone."""
@@ -22,8 +25,6 @@ SHOUTED_SHARE = 0.8
 """Of the letters: what shouts may hold an ``iPhone``, and ``USA und UNO`` shouts not."""
 _LONGEST_SMALL_WORD = 3
 """Words that Title Case may leave small, besides function words."""
-_CAPITAL_NOUNS = frozenset({"de", "lb"})
-"""Languages in which most capitals amid a sentence are needed."""
 _NEVER_CAPITAL = FUNCTION_WORDS["de"] - {
     "morgen",
     "sie",
@@ -45,6 +46,11 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _ENGLISH_I = re.compile(r"i(?=$|['’])")
 
 
+def no_name(_: str) -> bool:
+    """Know of no names."""
+    return False
+
+
 class Case(Enum):
     """How the words of a sentence are written."""
 
@@ -53,29 +59,29 @@ class Case(Enum):
     TITLE = "As Headings Are"
 
 
-def case_of(sentence: str, language: str, count_pieces: CountPieces) -> Case:
+def case_of(sentence: str, language: str, count_pieces: CountPieces, is_name: IsName = no_name) -> Case:
     """Say how a sentence is written; in doubt, and in a script without capitals, as sentences are."""
     letters = list(filter(str.isalpha, sentence))
     words = _WORD.findall(sentence)
     is_long = len(words) > 1 or len(letters) > LONGEST_ACRONYM
     if is_long and sum(map(str.isupper, letters)) >= SHOUTED_SHARE * len(letters):
         return Case.UPPER
-    return Case.TITLE if _is_title(words, language, count_pieces) else Case.SENTENCE
+    return Case.TITLE if _is_title(words, language, count_pieces, is_name) else Case.SENTENCE
 
 
-def _is_title(words: list[str], language: str, count_pieces: CountPieces) -> bool:
+def _is_title(words: list[str], language: str, count_pieces: CountPieces, is_name: IsName) -> bool:
     """Say whether words that need no capital have one."""
     later = words[1:]
     if not later or not _is_capitalized(words[0]):
         return False
-    if language in _CAPITAL_NOUNS:
+    if language in NOUNS_HAVE_CAPITALS:
         is_all = len(later) > 1 and all(map(_is_capitalized, later))
         return is_all and any(_lower(word, language) in _NEVER_CAPITAL for word in later)
     small = FUNCTION_WORDS.get(language, frozenset())
     if not all(_is_capitalized(word) or len(word) <= _LONGEST_SMALL_WORD or word in small for word in later):
         return False
     needless = [w for w in later if _is_capitalized(w) and count_pieces(_lower(w, language)) <= count_pieces(w)]
-    return bool(needless) and 2 * len(needless) >= len(later)
+    return not all(map(is_name, needless)) and 2 * len(needless) >= len(later)
 
 
 def _is_capitalized(word: str) -> bool:
@@ -111,11 +117,16 @@ def without_emphasis(sentence: str, language: str, count_pieces: CountPieces) ->
 
 
 def _as_known(word: str, language: str, count_pieces: CountPieces) -> str:
-    """Return a word small, as it is or with a capital: whichever is the fewest pieces, the first of equals."""
+    """Return a word small, with a capital or as it is: whichever is the fewest pieces, the first of equals.
+
+    One with capitals amid small letters stays: ``GitHub``.
+    """
+    if not (word[1:].islower() or word.isupper() or word.islower()):
+        return word
     small = _lower(word, language)
     if language == "en" and _ENGLISH_I.match(small):
         return capitalized(small, language)
-    return min((small, word, capitalized(small, language)), key=count_pieces)
+    return min((small, capitalized(small, language), word), key=count_pieces)
 
 
 def in_capitals(text: str, language: str) -> str:

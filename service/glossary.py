@@ -98,6 +98,11 @@ class Glossary:
                 yield found
             at = found.end if found else at + 1
 
+    def has(self, text: str) -> bool:
+        """Say whether a text is a term, the whole of it."""
+        found = None if self._is_empty or not text else self._at(as_typed(text), 0)
+        return found is not None and found.end == len(text)
+
     def forced(self, found: Sequence[Found], text: str, source: Sequence[int]) -> Terms:
         """Return what the translation of a sentence with these terms has to hold; ``source``, framed, is its text.
 

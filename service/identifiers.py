@@ -4,29 +4,36 @@ They are told by how they are written, whatever the language. Each is found in l
 characters stands before it, and no part of a pattern can match what the next one may.
 """
 
-_BEGIN, _END = "(?<![A-Za-z0-9_.@-])", "(?![A-Za-z0-9_-])"
+from model.masks import LATIN
+
+_W = f"0-9{LATIN}"
+"""Scripts without spaces between words are the text around an identifier."""
+_BEGIN, _END = f"(?<![{_W}_.@/-])", f"(?![{_W}_-])"
 
 TIMESTAMP = rf"{_BEGIN}\d{{4}}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?{_END}"
 """Of ISO 8601, as programs write it."""
 
 _SUFFIXES = (
     r"txt|md|pdf|docx?|xlsx?|pptx?|od[tsp]|csv|tsv|json|ya?ml|toml|xml|html?|ini|cfg|conf|env|log|sql|db|py|js|ts|css"
-    r"|sh|bat|exe|dll|jar|java|cpp|hpp|go|rs|rb|php|zip|tar|gz|png|jpe?g|gif|svg|mp[34]|wav|iso|epub|srt"
+    r"|sh|bat|exe|dll|jar|java|cpp|hpp|rs|rb|php|zip|tar|gz|png|jpe?g|gif|svg|mp[34]|wav|iso|epub|srt"
 )
-_FILE = rf"(?<!/){_BEGIN}(?:[A-Za-z0-9_.-]+/)*[A-Za-z0-9_][A-Za-z0-9_.-]*\.(?:{_SUFFIXES}){_END}"
+_FILE = rf"{_BEGIN}(?:[{_W}_.-]+/)*[{_W}_][{_W}_.-]*\.(?:{_SUFFIXES}){_END}"
 _PATH = (
-    r"(?<![^\s(\"'])(?:~|\.{1,2})?(?:/[A-Za-z0-9_.+-]*[A-Za-z0-9_+-]){2,}/?"
-    r"|(?<![A-Za-z0-9])[A-Z]:(?:\\[\w.+-]*[\w+-])+\\?"
+    rf"(?<![^\s(\"'])(?:~|\.{{1,2}})?(?:/[{_W}_.+-]*[{_W}_+-]){{2,}}/?{_END}"
+    rf"|(?<![{_W}])[A-Z]:(?:\\[{_W}_.+-]*[{_W}_+-])+\\?{_END}"
 )
-_SITE = rf"{_BEGIN}(?:[A-Za-z0-9-]+\.)+(?:com|org|net|io|dev|info|edu|gov|eu|de|at|ch|fr|uk|cn){_END}"
+_SITE = (
+    rf"{_BEGIN}(?:[{_W}-]+\.)+(?:com|org|net|io|dev|edu|gov|eu|de|ch|fr|uk|cn){_END}"
+    rf"(?::\d+)?(?:/(?:[{_W}/_.~%+?=&#-]*[{_W}/_~%+=#-])?)?"
+)
 _OF_PROGRAM = (
-    rf"{_BEGIN}[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+(?:\(\))?{_END}"
-    rf"|{_BEGIN}[A-Za-z][A-Za-z0-9_.]*\(\)|(?<![^\s(\"'])--[a-z][a-z0-9-]+|{_BEGIN}v\d+(?:\.\d+)+{_END}"
+    rf"{_BEGIN}[{LATIN}][{_W}]*(?:_[{_W}]+)+(?:\(\))?{_END}"
+    rf"|{_BEGIN}[{LATIN}][{_W}_.]*\(\)|(?<![^\s(\"'])--[a-z][a-z0-9-]+|{_BEGIN}v\d+(?:\.\d+)+{_END}"
 )
 """``snake_case``, ``call()``, ``--option``, ``v1.2``."""
-_CODE = rf"{_BEGIN}(?=[A-Za-z-]*\d)(?=[\d-]*[A-Z])(?:[A-Z][A-Za-z]*|[A-Z0-9]+)(?:-[A-Z0-9]+)+(?:/[A-Z0-9]+)?{_END}"
-"""Groups of capitals and digits, of both: ``ISO-9001``, ``X5-2000B``; the first may be a word, as in ``Covid-19``."""
+_CODE = rf"{_BEGIN}(?=[A-Z-]*\d)(?=[\d-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)+(?:/[A-Z0-9]+)?{_END}"
+"""Groups of capitals and digits, of both: ``ISO-9001``, ``X5-2000B``."""
 
 IDENTIFIER = "|".join((_FILE, _PATH, _SITE, _OF_PROGRAM, _CODE))
-SIGN_OF_IDENTIFIER = r"-[A-Z0-9]|[A-Za-z0-9][._][A-Za-z0-9]|v\d|:\\|\(\)|--[a-z]|/"
-"""What each of them holds, but for a timestamp."""
+SIGN_OF_IDENTIFIER = rf"-[A-Z0-9]|[{_W}_-][._][{_W}]|v\d|:\\|\(\)|--[a-z]|/"
+"""What each of them holds one of; timestamps are left to the dates in them."""

@@ -2,6 +2,8 @@
 
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 """Languages that put no spaces between words and sentences."""
+NOUNS_HAVE_CAPITALS = frozenset({"de", "lb"})
+"""Languages in which most capitals amid a sentence are those of nouns."""
 
 
 def base_of(code: str) -> str:

@@ -1,9 +1,9 @@
 """Names in a sentence, which come through a network as masks.
 
 Of a name that its training text does not hold a network makes other words. Which those are is told by the words that it
-has met (``model.known_words``), and by how names are written: with a capital, or with digits. Where other words have
-capitals too, at the beginning of a sentence and in German, a name is none that resembles a word of the text, and none
-that an article stands before.
+has met (``model.known_words``), and by how names are written: with a capital, or with letters and digits. Where other
+words have capitals too, at the beginning of a sentence and in German, a name is none that resembles a word of the text,
+and none that an article stands before.
 
 A title goes with its name, and is written as the target language has it.
 """
@@ -16,12 +16,16 @@ from model.config import Task
 from model.known_words import KnownWords
 from model.masks import LATIN
 from service.function_words import FUNCTION_WORDS
-from service.languages import base_of, is_spaceless
+from service.languages import NOUNS_HAVE_CAPITALS, base_of, is_spaceless
 
-_WORD = re.compile(rf"(?<![0-9{LATIN}])(?:[OD]['’](?=[A-Z]))?[0-9{LATIN}]+")
+_WORD = re.compile(rf"(?:O['’](?=[A-Z]))?[0-9{LATIN}]+")
 _JOINS = (" ", "-")
 """What stands between the words of a name."""
-_NOUNS_HAVE_CAPITALS = frozenset({"de", "lb"})
+_AFTER_TITLE = (" ", ". ")
+_NUMBER_OF_NAME = re.compile(rf"-[0-9]+(?![0-9{LATIN}-])")
+"""As in ``Covid-19``."""
+_BEGINS_ANEW = re.compile(r"[.:!?…\"“”„«»(\[–—]")
+"""After such a word may have a capital as the first of a sentence has."""
 _DETERMINER = re.compile(
     r"(?:d(?:er|ie|as|e[nms])|(?:k?ein|mein|dein|sein|ihr|unse?r|eue?r)(?:e[nmrs]?)?"
     r"|(?:dies|jed|welch|manch|all|viel|wenig|einig|solch)e[nmrs]?|zu[mr]|beim|[ai]m|vom|[ai]ns)"
@@ -30,18 +34,18 @@ _DETERMINER = re.compile(
 _INFLECTED = re.compile(r"[^\W\d_A-Z]+e[nmrs]?")
 """What may be an adjective of German before a noun."""
 _TITLES = {
-    "de": {"Herr": "Mr", "Herrn": "Mr", "Frau": "Ms"},
-    "en": {"Mr": "Mr", "Mrs": "Ms", "Ms": "Ms", "Miss": "Ms"},
-    "fr": {"M": "Mr", "Monsieur": "Mr", "Mme": "Ms", "Madame": "Ms", "Mlle": "Ms"},
+    "de": {"Herr": "Mr", "Herrn": "Mr", "Frau": "Ms", "Dr": "Dr", "Prof": "Prof"},
+    "en": {"Mr": "Mr", "Mrs": "Ms", "Ms": "Ms", "Miss": "Ms", "Dr": "Dr", "Prof": "Prof"},
+    "fr": {"M": "Mr", "Monsieur": "Mr", "Mme": "Ms", "Madame": "Ms", "Mlle": "Ms", "Dr": "Dr", "Pr": "Prof"},
 }
 """Language → title → its meaning."""
 _WRITTEN = {
-    "de": {"Mr": "Herr {}", "Ms": "Frau {}"},
-    "en": {"Mr": "Mr. {}", "Ms": "Ms. {}"},
-    "fr": {"Mr": "M. {}", "Ms": "Mme {}"},
-    "zh": {"Mr": "{}先生", "Ms": "{}女士"},
+    "de": {"Mr": "Herr {}", "Ms": "Frau {}", "Dr": "Dr. {}", "Prof": "Prof. {}"},
+    "en": {"Mr": "Mr. {}", "Ms": "Ms. {}", "Dr": "Dr. {}", "Prof": "Prof. {}"},
+    "fr": {"Mr": "M. {}", "Ms": "Mme {}", "Dr": "Dr {}", "Prof": "Pr {}"},
+    "zh": {"Mr": "{}先生", "Ms": "{}女士", "Dr": "{}博士", "Prof": "{}教授"},
 }
-"""Language → meaning → title, with a place for the name."""
+"""Language → meaning → title, with a place for the name. Of several titles German alone has all."""
 
 
 class Name(NamedTuple):
@@ -60,56 +64,72 @@ class _Word(NamedTuple):
 
     @property
     def core(self) -> str:
-        """What the words that a network has met have of it: nothing before an apostrophe."""
+        """What the words that a network has met have of it: of ``O'Brien`` the second part."""
         return re.split("['’]", self.text)[-1]
 
 
-def find_names(text: str, task: Task, known: KnownWords) -> Iterator[Name]:
+def find_names(text: str, task: Task, known: KnownWords, *, capitals_tell: bool = True) -> Iterator[Name]:
     """Yield the names of a text that a network with these words has not met, in their order.
 
-    One that it has met is part of one beside it that it has not, as in ``Thomas Gutierrez``.
+    One that it has met is part of one beside it that it has not, as in ``Thomas Gutierrez``. Where capitals tell
+    nothing, as the text was written in them, names are words with digits or with capitals amid small letters.
     """
-    source, target = base_of(task.source), base_of(task.target)
-    if not known.of(source):  # there is nothing to tell by
+    if not known.of(task.source):  # there is nothing to tell by
         return
     words = [_Word(*found.span(), found[0]) for found in _WORD.finditer(text)]
-    titles = _TITLES.get(source, {}) if target in _WRITTEN else {}
-    new = [_is_new_here(words, n, source, known) for n in range(len(words))]
+    before = [text[low.end : high.start] for low, high in zip([_Word(0, 0, ""), *words], words, strict=False)]
+    titles = _TITLES.get(base_of(task.source), {})
+    new = [
+        (capitals_tell or not _is_title_case(word.core))
+        and word.text not in titles
+        and _is_new_at(n, words, before, task.source, known)
+        for n, word in enumerate(words)
+    ]
     is_part = [
-        is_new or (known.has_name(word.text, source) and word.text in known.of(target) and word.text not in titles)
+        is_new or (word.text not in titles and _is_name_in_both(word.core, task, known))
         for is_new, word in zip(new, words, strict=True)
     ]
     at = 0
     while at < len(words):
-        title = titles.get(words[at].text) if _may_be_titled(text, words, at + 1, source, known) else None
-        first = at + 1 if title else at
-        end = first + 1 if title else at
-        while end < len(words) and is_part[end] and (end == first or _between(text, words, end) in _JOINS):
+        first = at
+        while words[first].text in titles and first + 1 < len(words) and before[first + 1] in _AFTER_TITLE:
+            first += 1
+        has_title = first > at and _takes_title(words, at, first, task.source, known)
+        first = first if has_title else at
+        end = first + 1 if has_title else first
+        while end < len(words) and is_part[end] and (end == first or before[end] in _JOINS):
             end += 1
-        if title or any(new[first:end]):
-            name = text[words[first].start : words[end - 1].end]
-            yield Name(words[at].start, words[end - 1].end, _WRITTEN[target][title].format(name) if title else name)
+        if has_title or any(new[first:end]):
+            number = _NUMBER_OF_NAME.match(text, words[end - 1].end)
+            stop = number.end() if number else words[end - 1].end
+            meanings = [titles[word.text] for word in words[at:first]]
+            yield Name(words[at].start, stop, _titled(text[words[first].start : stop], meanings, base_of(task.target)))
         at = max(end, at + 1)
 
 
-def _between(text: str, words: Sequence[_Word], n: int) -> str:
-    """Return what stands before a word and after the one before it."""
-    return text[words[n - 1].end : words[n].start]
+def _titled(name: str, meanings: Sequence[str], target: str) -> str:
+    written = _WRITTEN.get(target, {})
+    for meaning in reversed(meanings if target == "de" else meanings[-1:]):
+        name = written.get(meaning, "{}").format(name)
+    return name
 
 
-def _may_be_titled(text: str, words: Sequence[_Word], n: int, source: str, known: KnownWords) -> bool:
-    if n == len(words) or _between(text, words, n) not in (" ", ". "):
+def _takes_title(words: Sequence[_Word], at: int, name: int, source: str, known: KnownWords) -> bool:
+    """Say whether what stands after a title is a name, and the title none: ``seiner Frau Parfüm``."""
+    is_name = words[name].core[0].isupper() and words[name].core.lower() not in known.of(source)
+    return is_name and not (base_of(source) in NOUNS_HAVE_CAPITALS and _is_determined(words, at))
+
+
+def _is_name_in_both(word: str, task: Task, known: KnownWords) -> bool:
+    return known.has_name(word, task.source) and word in known.of(task.target)
+
+
+def _is_new_at(n: int, words: Sequence[_Word], before: Sequence[str], source: str, known: KnownWords) -> bool:
+    has_capital_nouns = base_of(source) in NOUNS_HAVE_CAPITALS
+    has_capital_anyway = has_capital_nouns or n == 0 or bool(_BEGINS_ANEW.search(before[n]))
+    if not is_new(words[n].core, source, known, has_capital_anyway=has_capital_anyway):
         return False
-    return words[n].core[0].isupper() and words[n].core.lower() not in known.of(source)
-
-
-def _is_new_here(words: Sequence[_Word], n: int, source: str, known: KnownWords) -> bool:
-    has_capital_anyway = n == 0 or source in _NOUNS_HAVE_CAPITALS
-    if words[n].text in _TITLES.get(source, {}) or not is_new(
-        words[n].core, source, known, has_capital_anyway=has_capital_anyway
-    ):
-        return False
-    return not (source in _NOUNS_HAVE_CAPITALS and _is_title_case(words[n].core) and _is_determined(words, n))
+    return not (has_capital_nouns and _is_title_case(words[n].core) and _is_determined(words, n))
 
 
 def is_new(word: str, source: str, known: KnownWords, *, has_capital_anyway: bool = True) -> bool:
@@ -117,12 +137,9 @@ def is_new(word: str, source: str, known: KnownWords, *, has_capital_anyway: boo
 
     ``has_capital_anyway`` says whether other words at its place have a capital, too.
     """
-    if (
-        len(word) < 2
-        or not _WORD.fullmatch(word)
-        or known.has(word, source)
-        or word.lower() in FUNCTION_WORDS.get(source, ())
-    ):
+    if not known.of(source) or len(word) < 2 or not _WORD.fullmatch(word):
+        return False
+    if known.has(word, source) or word.lower() in FUNCTION_WORDS.get(base_of(source), ()):
         return False
     if is_spaceless(source):  # it is of other letters than all words are
         return not word.isdecimal()

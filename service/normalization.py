@@ -23,7 +23,17 @@ from functools import cache
 from typing import NamedTuple
 
 from model.words import FULL_STOPS
-from service.casing import Case, CountPieces, case_of, in_capitals, in_sentence_case, in_title_case, without_emphasis
+from service.casing import (
+    Case,
+    CountPieces,
+    IsName,
+    case_of,
+    in_capitals,
+    in_sentence_case,
+    in_title_case,
+    no_name,
+    without_emphasis,
+)
 from service.chinese import simplified
 from service.languages import base_of
 from service.typography import Typography, plain, restored, typography_of, without_invisible
@@ -55,10 +65,13 @@ class Normalized(NamedTuple):
         return restored(output + self.mark, language, self.typography)
 
 
-def for_network(sentence: str, source: str, count_pieces: CountPieces, *, full_stop: bool = False) -> Normalized:
+def for_network(
+    sentence: str, source: str, count_pieces: CountPieces, is_name: IsName = no_name, *, full_stop: bool = False
+) -> Normalized:
     """Write a sentence in the language ``source`` as the network knows it.
 
-    ``count_pieces`` says how many pieces of its vocabulary a text is, ``full_stop`` whether it has one at its end.
+    ``count_pieces`` says how many pieces of its vocabulary a text is, ``is_name`` whether a word is none that it knows
+    but a name, ``full_stop`` whether a sentence has one at its end.
     """
     language = base_of(source)
 
@@ -71,7 +84,7 @@ def for_network(sentence: str, source: str, count_pieces: CountPieces, *, full_s
         text = simplified(text)
     typography = typography_of(text)
     text = plain(text, language, knows)
-    case = case_of(text, language, count_pieces)
+    case = case_of(text, language, count_pieces, is_name)
     write = without_emphasis if case is Case.SENTENCE else in_sentence_case
     text = write(text, language, count_pieces)
     is_sentence = " " in text or language in FULL_STOPS  # where nothing parts words, none can be told to be alone

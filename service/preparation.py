@@ -15,8 +15,8 @@ from model.guidance import Terms
 from model.hypothesis import Hypothesis
 from model.tokenizer import Tokenizer
 from service.alignment import Links
+from service.casing import Case
 from service.glossary import Found, Glossary, begun_as_sentence
-from service.languages import base_of
 from service.names import is_new
 from service.normalization import Normalized, for_network
 from service.spans import Masked, Protected, protect, with_masks
@@ -126,22 +126,26 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
     read: dict[str, Sentence] = {}  # each has to be encoded to see whether it fits
 
     def count_pieces(text: str) -> int:
-        is_mask = masks and bundle.words.words and is_new(text, base_of(task.source), bundle.words)
-        return 1 if is_mask else len(tokenizer.encode(text))
+        return len(tokenizer.encode(text))
+
+    def is_name(word: str) -> bool:
+        return bool(masks) and is_new(word, task.source, bundle.words)
 
     def fits(text: str) -> bool:
         core = text.strip()
         normalized = None
         if task.kind == "translate":
-            normalized = for_network(core, task.source, count_pieces, full_stop=full_stop)
+            normalized = for_network(core, task.source, count_pieces, is_name, full_stop=full_stop)
         written = normalized.text if normalized else core
         terms = [(found.start, found.end) for found in glossary.find(written)] if glossary and masks else []
-        masked = with_masks(written, masks, task, bundle.words, terms)
+        is_plain = normalized is None or normalized.case is Case.SENTENCE
+        masked = with_masks(written, masks, task, bundle.words, terms, capitals_tell=is_plain)
         pieces = tokenizer.encode(masked.text)
         read[core] = Sentence(core, normalized, masked, tokenizer.frame_source(pieces, task))
         return (masked.is_complete or not masks) and len(pieces) <= limit
 
-    protected = protect(text) if masks else Protected(text, [])
+    is_term = glossary.has if glossary else lambda _: False
+    protected = protect(text, is_term) if masks else Protected(text, [])
     if task.kind == "summarize":
         document = _in_parts(split_text(protected.text, task.source, fits), parts, fits)
         cores = iter(document.sentences)

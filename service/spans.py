@@ -5,7 +5,7 @@ use. A sentence gives its stand-ins, and its numbers, to the network as masks, w
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html.entities import html5
 from itertools import groupby
 from typing import NamedTuple
@@ -54,7 +54,7 @@ _SPAN = re.compile(
             r"(?<!\d)%(?:\d+\$)?[.\d]*[sdifxu@](?![A-Za-z0-9])",
             TIMESTAMP,
             _GROUPS,
-            IDENTIFIER,
+            f"(?P<identifier>{IDENTIFIER})",
             rf"&(?:#\d+;|#x[0-9a-fA-F]+;|{_ENTITY})",
             r"(?<!\S)&(?!\S)",  # by itself it is a word that networks have hardly seen
             rf"(?:[0-9#*]\ufe0f?\u20e3|[{_EMOJI}][{_EMOJI}{_JOINERS}]*)+",
@@ -92,13 +92,18 @@ class Protected(NamedTuple):
         return _STAND_IN.sub(span, text)
 
 
-def protect(text: str) -> Protected:
-    """Find the spans of a text; of more than there are stand-ins, the last are left, and characters among them lost."""
+def protect(text: str, is_term: Callable[[str], bool] = lambda _: False) -> Protected:
+    """Find the spans of a text; of more than there are stand-ins, the last are left, and characters among them lost.
+
+    An identifier that is a term, which has a translation, is no span.
+    """
     spans: list[str] = []
     if not _SIGN.search(text):
         return Protected(text, spans)
 
     def stand_in(match: re.Match[str]) -> str:
+        if match["identifier"] and is_term(match[0]):
+            return match[0]
         if _FIRST + len(spans) > _LAST:
             return _STAND_IN.sub("", match[0])
         spans.append(match[0])
@@ -107,10 +112,12 @@ def protect(text: str) -> Protected:
     return Protected(_SPAN.sub(stand_in, text), spans)
 
 
-def without_spans(text: str, longer_than: int = 0) -> str:
+def without_spans(text: str, longer_than: int = 0, is_term: Callable[[str], bool] = lambda _: False) -> str:
     """Return a text, as long as it was, with characters that are of no word in the place of its spans."""
 
     def bare(found: re.Match[str]) -> str:
+        if found["identifier"] and is_term(found[0]):
+            return found[0]
         return "\0" * len(found[0]) if len(found[0]) > longer_than else found[0]
 
     return _SPAN.sub(bare, text) if _SIGN.search(text) else text
@@ -159,20 +166,27 @@ class Masked(NamedTuple):
 
 
 def with_masks(
-    sentence: str, masks: str, task: Task, known: KnownWords = _NONE, kept: Sequence[tuple[int, int]] = ()
+    sentence: str,
+    masks: str,
+    task: Task,
+    known: KnownWords = _NONE,
+    kept: Sequence[tuple[int, int]] = (),
+    *,
+    capitals_tell: bool = True,
 ) -> Masked:
     """Give a sentence's stand-ins and numbers, and the names that are no ``known`` words, to the network as masks.
 
     Numbers and names within the ranges ``kept`` stay for the network to copy, as all do without masks. So do names for
-    which no mask is left: better another name than a sentence that is cut.
+    which no mask is left: better another name than a sentence that is cut. ``capitals_tell`` as find_names has it.
     """
     found = [(place.start(), place.end(), place[0]) for place in _STAND_IN.finditer(sentence)]
-    if masks:
-        found += _apart(find_numbers(sentence, task), kept)
     is_complete = len(found) <= len(masks)
-    if len(found) < len(masks):
-        names = _apart(find_names(sentence, task, known), [*kept, *((start, end) for start, end, _ in found)])
-        found += names[: len(masks) - len(found)]
+    if masks:
+        names = _apart(find_names(sentence, task, known, capitals_tell=capitals_tell), kept)
+        numbers = _apart(find_numbers(sentence, task), kept)
+        found += [one for one in numbers if not any(name[0] <= one[0] and one[1] <= name[1] for name in names)]
+        is_complete = len(found) <= len(masks)
+        found += _apart(names, [(start, end) for start, end, _ in found])[: max(0, len(masks) - len(found))]
     found.sort()
     text = ""
     at = 0

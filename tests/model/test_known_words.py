@@ -4,7 +4,7 @@ import pytest
 
 from model.bundle import WORDS, BundleError, load_words, words_as_file
 from model.checkpoint import load_checkpoint, save_checkpoint
-from model.export import export
+from model.export import ExportError, export
 from model.known_words import MIN_COUNT, KnownWords, count_words
 from model.recipe import Recipe
 from tests.runs import run_training, with_table
@@ -65,6 +65,23 @@ def test_an_export_has_the_words_of_the_checkpoint_or_those_that_the_bundle_had(
         assert load_words(tmp_path / "bundle").words == {"de": {"Hund"}}
 
 
+def test_an_ensemble_has_the_words_of_all_its_networks(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{word}.pt" for word in ("Hund", "Katze")]
+    for path in paths:
+        save_checkpoint(path, load_checkpoint(tiny_checkpoint)._replace(words=KnownWords({"de": [path.stem]})))
+    export(paths, tmp_path / "bundle", version="1")
+    assert load_words(tmp_path / "bundle").words == {"de": {"Hund", "Katze"}}
+
+
+def test_words_that_cannot_be_read_are_not_lost_by_replacing_their_bundle(
+    tiny_checkpoint: Path, tiny_bundle: Path
+) -> None:
+    (tiny_bundle / WORDS).write_text("{")
+    with pytest.raises(ExportError, match=f"{WORDS}: .*; it would be lost"):
+        export([tiny_checkpoint], tiny_bundle, version="2", replace=True)
+    assert (tiny_bundle / WORDS).read_text() == "{"
+
+
 def test_training_counts_words_where_there_are_masks_and_adds_those_of_its_start(
     tiny_recipe: Recipe, tiny_corpora: Path, tmp_path: Path
 ) -> None:
@@ -83,3 +100,7 @@ def test_training_counts_words_where_there_are_masks_and_adds_those_of_its_start
     resumed = run_training(with_table(masking, "training", steps=2), tiny_corpora, tmp_path / "second", resume=True)
     assert resumed.words.of("de") == first.of("de") | {"Papaya"}
     assert load_checkpoint(tmp_path / "second" / "best.pt").words.words == resumed.words.words
+    last = tmp_path / "second" / "last.pt"
+    save_checkpoint(last, load_checkpoint(last)._replace(words=KnownWords()))  # as before words were counted
+    again = run_training(with_table(masking, "training", steps=3), tiny_corpora, tmp_path / "second", resume=True)
+    assert again.words == first

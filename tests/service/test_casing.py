@@ -86,3 +86,14 @@ def test_only_english_has_title_case() -> None:
     assert in_title_case("how to train your dragon, and why not to", "en") == "How to Train Your Dragon, and Why Not To"
     assert in_title_case("wie man einen Drachen zähmt", "de") == "wie man einen Drachen zähmt"
     assert in_title_case("", "en") == ""
+
+
+def test_a_sentence_whose_capitals_are_those_of_names_is_no_heading() -> None:
+    names = {"Dragon", "Knight"}
+    assert case_of("The Dragon and a Knight", "en", count_pieces) is Case.TITLE
+    assert case_of("The Dragon and a Knight", "en", count_pieces, names.__contains__) is Case.SENTENCE
+    assert case_of("The House of a Dragon", "en", count_pieces, names.__contains__) is Case.TITLE
+
+
+def test_capitals_amid_small_letters_stay_in_headings() -> None:
+    assert in_sentence_case("The GitHub House", "en", count_pieces) == "The GitHub house"

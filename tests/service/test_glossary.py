@@ -145,3 +145,13 @@ def test_pieces_are_sorted_by_what_they_may_be_where_words_have_spaces(tiny_toke
     for task in ("translate:en:zh", "translate:de:xx"):
         assert not Vocabulary.of(Task.parse(task), tiny_tokenizer).words.beginning.any()
     assert not Vocabulary.of(Task.parse("translate:en:zh"), tiny_tokenizer).words.continuing.any()
+
+
+def test_a_text_is_a_term_only_as_a_whole_and_in_any_case() -> None:
+    given = glossary({"ISO-9001": "the norm", "main": "x"})
+    assert [text for text in ("ISO-9001", "iso-9001", "ISO-90", "main.py", "main", "") if given.has(text)] == [
+        "ISO-9001",
+        "iso-9001",
+        "main",
+    ]
+    assert not glossary({}).has("main")

@@ -26,7 +26,10 @@ def written(text: str, task: str) -> list[str]:
         ("Thomas meets Gutierrez in Gelsenkirchen.", ["Gutierrez", "Gelsenkirchen"]),
         ("I live with Thomas.", []),
         ("Thomas Gutierrez-Meier meets Kowalski's company.", ["Thomas Gutierrez-Meier", "Kowalski"]),
-        ("Priya is coming with O'Brien and D’Angelo.", ["Priya", "O'Brien", "D’Angelo"]),
+        ("Priya is coming with O'Brien.", ["Priya", "O'Brien"]),
+        ("Covid-19 is in the house, not Thomas-1.", ["Covid-19"]),
+        ('Please: Presidentially! "Coming Gutierrez"', ["Gutierrez"]),
+        ("in Xanten, h2x, x2, xh and a B", ["Xanten", "h2x", "x2"]),
         ("the BMW, an iPhone, A4 and h264, 3D", ["BMW", "iPhone", "A4", "h264"]),
         ("the 10km, 2nd, 80s, 1990 and x", []),
         ("Presidential Gutierrez", ["Gutierrez"]),  # a form of "president", as sentences begin with a capital
@@ -51,6 +54,7 @@ def test_names_are_words_with_a_capital_or_digits_that_the_text_does_not_hold(te
         ("Die API, das VPN und der BMW", ["API", "VPN", "BMW"]),  # no noun is written so
         ("Thomas Gutierrez trifft die Firma Siemens.", ["Thomas Gutierrez", "Siemens"]),
         ("Heute kommt Ngozi.", ["Ngozi"]),
+        ("Zum Ngozi, im Ngozi, vom Ngozi, beim Ngozi, ins Ngozi", []),
     ],
 )
 def test_a_german_noun_is_no_name_that_has_an_article_or_resembles_a_word(text: str, names: list[str]) -> None:
@@ -66,6 +70,11 @@ def test_a_german_noun_is_no_name_that_has_an_article_or_resembles_a_word(text: 
         ("en:zh", "Miss Gutierrez, Mr. Kowalski", ["Gutierrez女士", "Kowalski先生"]),
         ("fr:en", "M. Gutierrez est avec Mme Thomas.", ["Mr. Gutierrez", "Ms. Thomas"]),
         ("en:de", "Mr. President, Mrs. and the M. Gutierrez", ["Gutierrez"]),
+        ("en:de", "Mrs, Thomas, Mr — Thomas", []),
+        ("de:en", "Die Frau Gutierrez, meiner Frau Parfüm", ["Gutierrez", "Parfüm"]),
+        ("de:en", "Frau Dr. Thomas und Herr Prof. Dr. Gutierrez kommt.", ["Dr. Thomas", "Dr. Gutierrez"]),
+        ("en:de", "Dr. Gutierrez meets Mr. Dr. Thomas", ["Dr. Gutierrez", "Herr Dr. Thomas"]),
+        ("fr:zh", "Pr Gutierrez est avec le Dr Thomas.", ["Gutierrez教授", "Thomas博士"]),
         ("de:es", "Frau Gutierrez", ["Gutierrez"]),
     ],
 )
@@ -79,6 +88,20 @@ def test_an_article_of_french_is_no_part_of_a_name() -> None:
 
 def test_of_chinese_all_latin_words_are_names_but_those_that_are_known() -> None:
     assert written("我们在GitHub上用nginx 3.2和Python。", "zh:en") == ["GitHub", "nginx"]
+
+
+def test_a_language_with_a_region_has_words_of_its_own() -> None:
+    known = KnownWords({"pt-br": ["vivo", "com"]})
+    assert [one.written for one in find_names("vivo com Gutierrez", Task.parse("translate:pt-br:en"), known)] == [
+        "Gutierrez"
+    ]
+    assert not list(find_names("vivo com Gutierrez", Task.parse("translate:pt:en"), known))
+
+
+def test_where_capitals_tell_nothing_names_are_words_with_digits_or_capitals_amid_them() -> None:
+    text = "Gutierrez uses GitHub and A4"
+    found = find_names(text, Task.parse("translate:en:de"), KNOWN, capitals_tell=False)
+    assert [one.written for one in found] == ["GitHub", "A4"]
 
 
 def test_without_words_of_the_language_there_are_no_names() -> None:

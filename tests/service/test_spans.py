@@ -4,10 +4,12 @@ from random import Random
 import pytest
 
 from model.config import Task
+from model.known_words import KnownWords
 from model.masks import MASKS
 from service.spans import protect, with_masks
 
 TASK = Task.parse("translate:de:en")
+KNOWN = KnownWords({"de": ["für", "und", "der"]})
 A, B, C, D = MASKS[:4]
 
 SPANS = [
@@ -187,3 +189,25 @@ def test_long_texts_without_a_space_come_back() -> None:
         "1" * 300_000,
     ):
         assert protect(text).restore(protect(text).text) == text
+
+
+def test_a_name_is_read_as_a_mask_with_the_number_in_it_and_not_beside_one_that_it_is_part_of() -> None:
+    masked = with_masks("für Covid-19 und DE89 3704 0044 0532 0130 00", A + B + C, TASK, KNOWN)
+    assert masked.text == f"für {A} und {B}"
+    assert list(masked.written.values()) == ["Covid-19", "DE89 3704 0044 0532 0130 00"]
+
+
+@pytest.mark.parametrize(
+    ("output", "restored"),
+    [
+        (f"Dear {A},", "Dear Ms. Gutierrez,"),
+        (f"Dear Ms. {A},", "Dear Ms. Gutierrez,"),
+        (f"Dear{A}s", "Dear Ms. Gutierrezs"),
+        (f"d'{A}", "d'Ms. Gutierrez"),
+        (f"亲爱的{A}", "亲爱的Ms. Gutierrez"),
+    ],
+)
+def test_a_name_is_apart_from_letters_before_it_and_has_its_title_once(output: str, restored: str) -> None:
+    masked = with_masks("Frau Gutierrez", A, TASK, KNOWN)
+    assert masked.text == A
+    assert masked.restore(output) == restored

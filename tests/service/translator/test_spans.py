@@ -67,6 +67,15 @@ def test_the_network_reads_a_mask_where_a_name_stood_that_it_has_not_met(
     assert "".join(map(chr, search.sources[1][1:-1])) == f"Ab {MASKS[0]} cd Kowalczyk."
 
 
+def test_an_identifier_that_is_a_term_of_the_glossary_has_its_translation(
+    translator: Translator, search: GatedSearch
+) -> None:
+    run(translator, TRANSLATE, ["ab ISO-9001 cd."], glossary={"iso-9001": "xy"})
+    assert "".join(map(chr, search.sources[0][1:-1])) == "ab ISO-9001 cd."
+    run(translator, TRANSLATE, ["ab ISO-9001 cd."])
+    assert "".join(map(chr, search.sources[1][1:-1])) == f"ab {MASKS[0]} cd."
+
+
 @pytest.mark.parametrize("bundle", [KnownWords({"de": ["ab"]})], indirect=True)
 def test_names_have_the_masks_that_spans_and_numbers_leave(translator: Translator, search: GatedSearch) -> None:
     run(translator, TRANSLATE, ["Gutierrez ab Kowalski {x}."])
