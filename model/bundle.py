@@ -25,7 +25,6 @@ from model.config import (
     DecodingConfig,
     DType,
     Glossaries,
-    LanguageCode,
     NetworkConfig,
     StoredIn,
     Task,
@@ -286,19 +285,10 @@ def load_words(folder: Path) -> KnownWords:
     if not os.path.lexists(folder / WORDS):
         return KnownWords()
     try:
-        return KnownWords(TypeAdapter(dict[LanguageCode, list[str]]).validate_json(_read(folder, WORDS)))
+        return KnownWords.from_json(_read(folder, WORDS))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise BundleError(f"{folder}: {WORDS}: {first['msg']}") from error
-
-
-def words_as_file(words: KnownWords) -> bytes:
-    """Return what ``words.json`` has of words, those of a language in a line."""
-    lines = (
-        f"  {json.dumps(language)}: {json.dumps(sorted(words.of(language)), ensure_ascii=False)}"
-        for language in sorted(words.words)
-    )
-    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
 def _read_used(folder: Path, manifest: Manifest) -> dict[str, bytes]:

@@ -27,7 +27,6 @@ from model.bundle import (
     checksum,
     load_glossaries,
     load_words,
-    words_as_file,
     write_description,
 )
 from model.checkpoint import Checkpoint, load_checkpoint, restore_network
@@ -97,7 +96,7 @@ def export(
         fields = {str(task): terms for task, terms in glossaries.items()}
         contents[GLOSSARY] = (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
     if (words := reduce(or_, (checkpoint.words for checkpoint in checkpoints))).words or (folder / WORDS).exists():
-        contents[WORDS] = words_as_file(words if words.words else _words_that_stay(folder))
+        contents[WORDS] = (words if words.words else _words_that_stay(folder)).to_json()
     return _write_folder(folder, contents, manifest)
 
 

@@ -4,10 +4,15 @@ What it has not met, names above all, it makes other words of. So it is given ma
 that are in no vocabulary were copied before there were pieces (Luong et al. 2015, "Addressing the Rare Word Problem").
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
+from typing import Self
 
+from pydantic import TypeAdapter
+
+from model.config import LanguageCode
 from model.masks import LATIN
 
 MIN_COUNT = 5
@@ -33,6 +38,16 @@ class KnownWords:
     def __or__(self, other: "KnownWords") -> "KnownWords":
         """Return the words of both."""
         return KnownWords({one: self.of(one) | other.of(one) for one in self.words.keys() | other.words.keys()})
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Read what ``to_json`` wrote; ValidationError where it is something else."""
+        return cls(TypeAdapter(dict[LanguageCode, list[str]]).validate_json(content))
+
+    def to_json(self) -> bytes:
+        """Write language → words as people may edit them, those of a language in a line."""
+        lines = (f'  "{one}": {json.dumps(sorted(self.of(one)), ensure_ascii=False)}' for one in sorted(self.words))
+        return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
     def of(self, language: str) -> Set[str]:
         """Return the words of a language; none where nothing is known of it."""

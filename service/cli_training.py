@@ -16,7 +16,7 @@ from rich.table import Table
 from model.allocator import keep_freed_memory
 from model.atomic import write_atomically
 from model.averaging import average as average_checkpoints
-from model.bundle import WORDS, Bundle, BundleError, load_bundle, load_manifest, words_as_file
+from model.bundle import WORDS, Bundle, BundleError, load_bundle, load_manifest
 from model.checkpoint import CheckpointError, save_checkpoint
 from model.config import StoredIn, Task
 from model.data import read_rows
@@ -262,7 +262,7 @@ def words(
         from model.training import words_of
 
         found = words_of(load_recipe(recipe), data)
-        write_atomically(bundle / WORDS, words_as_file(found))
+        write_atomically(bundle / WORDS, found.to_json())
     console.print(f"{bundle / WORDS}: {_counts({code: len(known) for code, known in found.words.items()})}")
 
 

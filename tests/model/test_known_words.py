@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from model.bundle import WORDS, BundleError, load_words, words_as_file
+from model.bundle import WORDS, BundleError, load_words
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.export import ExportError, export
 from model.known_words import MIN_COUNT, KnownWords, count_words
@@ -40,7 +40,7 @@ def test_words_of_two_texts_are_those_of_either() -> None:
 
 def test_words_come_back_from_their_file_and_a_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> None:
     words = KnownWords({"de": ["Öl", "b"], "zh-hant": []})
-    (tmp_path / WORDS).write_bytes(words_as_file(words))
+    (tmp_path / WORDS).write_bytes(words.to_json())
     assert load_words(tmp_path).words == words.words
     save_checkpoint(tmp_path / "one.pt", load_checkpoint(tiny_checkpoint)._replace(words=words))
     assert load_checkpoint(tmp_path / "one.pt").words.words == words.words
