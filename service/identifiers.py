@@ -23,7 +23,7 @@ _PATH = (
     rf"|(?<![{_W}])[A-Z]:(?:\\[{_W}_.+-]*[{_W}_+-])+\\?{_END}"
 )
 _SITE = (
-    rf"{_BEGIN}(?:[{_W}-]+\.)+(?:com|org|net|io|dev|edu|gov|eu|de|ch|fr|uk|cn){_END}"
+    rf"{_BEGIN}(?:[{_W}-]+\.)+(?:com|org|net|io|dev|edu|gov|eu|de|ch|fr|uk|cn|local|lan|internal){_END}"
     rf"(?::\d+)?(?:/(?:[{_W}/_.~%+?=&#-]*[{_W}/_~%+=#-])?)?"
 )
 _OF_PROGRAM = (
@@ -34,6 +34,12 @@ _OF_PROGRAM = (
 _CODE = rf"{_BEGIN}(?=[A-Z-]*\d)(?=[\d-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)+(?:/[A-Z0-9]+)?{_END}"
 """Groups of capitals and digits, of both: ``ISO-9001``, ``X5-2000B``."""
 
-IDENTIFIER = "|".join((_FILE, _PATH, _SITE, _OF_PROGRAM, _CODE))
-SIGN_OF_IDENTIFIER = rf"-[A-Z0-9]|[{_W}_-][._][{_W}]|v\d|:\\|\(\)|--[a-z]|/"
+_NUMBERS = (
+    rf"{_BEGIN}[0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}{_END}"
+    rf"|{_BEGIN}[0-9a-fA-F]{{2}}(?::[0-9a-fA-F]{{2}}){{5}}{_END}(?!:)"
+)
+"""UUIDs, and addresses of network cards."""
+
+IDENTIFIER = "|".join((_NUMBERS, _FILE, _PATH, _SITE, _OF_PROGRAM, _CODE))
+SIGN_OF_IDENTIFIER = rf"-[A-Z0-9]|[0-9a-fA-F]{{2}}[:-][0-9a-fA-F]{{2}}|[{_W}_-][._][{_W}]|v\d|:\\|\(\)|--[a-z]|/"
 """What each of them holds one of; timestamps are left to the dates in them."""

@@ -48,6 +48,23 @@ _WRITTEN = {
 """Language → meaning → title, with a place for the name. Of several titles German alone has all."""
 
 
+_ANY_TITLE = "|".join(sorted({title for titles in _TITLES.values() for title in titles}, reverse=True))
+TITLED = re.compile(rf"(?:{_ANY_TITLE})\.? ")
+TITLE_AT_END = re.compile(rf"(?<![{LATIN}])(?:{_ANY_TITLE})\.? \Z")
+"""What a name with a title begins with, and what a network may write before it of its own."""
+_OFFICES = re.compile(
+    "President|Chairman|Speaker|Minister|Secretary|Judge|Professor|Doctor|Président|Professeur|Ministre|Directeur|Maire"
+    "|Präsident|Direktor|Doktor|Bürgermeister|Kollege|Nachbar|Ober|Lehrer|Pfarrer|Richter"
+)
+"""What stands after a title and is no name."""
+_NOUN = re.compile(r".*(?:ung|heit|keit|schaft|tion|tät|ismus|nis|ling)(?:e[ns]?|en|s|se|sen)?|.{14,}")
+"""Of German, what hardly any name is like."""
+_VERB = re.compile(r".*e(?:[lr]?n)?")
+"""The same, at the beginning of a sentence, where imperatives stand."""
+_AFTER_VERB = re.compile(r"(?i:the|an?|your|my|this|these|all|it|les?|la|une?|des|vos|votre|ce|cette|ces)")
+"""What follows an imperative of English or French at the beginning of a sentence, and no name."""
+
+
 class Name(NamedTuple):
     """A name in a text."""
 
@@ -94,7 +111,7 @@ def find_names(text: str, task: Task, known: KnownWords, *, capitals_tell: bool 
         first = at
         while words[first].text in titles and first + 1 < len(words) and before[first + 1] in _AFTER_TITLE:
             first += 1
-        has_title = first > at and _takes_title(words, at, first, task.source, known)
+        has_title = first > at and _takes_title(words, at, first, task.source)
         first = first if has_title else at
         end = first + 1 if has_title else first
         while end < len(words) and is_part[end] and (end == first or before[end] in _JOINS):
@@ -114,10 +131,11 @@ def _titled(name: str, meanings: Sequence[str], target: str) -> str:
     return name
 
 
-def _takes_title(words: Sequence[_Word], at: int, name: int, source: str, known: KnownWords) -> bool:
+def _takes_title(words: Sequence[_Word], at: int, name: int, source: str) -> bool:
     """Say whether what stands after a title is a name, and the title none: ``seiner Frau Parfüm``."""
-    is_name = words[name].core[0].isupper() and words[name].core.lower() not in known.of(source)
-    return is_name and not (base_of(source) in NOUNS_HAVE_CAPITALS and _is_determined(words, at))
+    word = words[name].core
+    has_article = base_of(source) in NOUNS_HAVE_CAPITALS and _is_determined(words, at)
+    return len(word) > 1 and word[0].isupper() and not _OFFICES.fullmatch(word) and not has_article
 
 
 def _is_name_in_both(word: str, task: Task, known: KnownWords) -> bool:
@@ -129,7 +147,14 @@ def _is_new_at(n: int, words: Sequence[_Word], before: Sequence[str], source: st
     has_capital_anyway = has_capital_nouns or n == 0 or bool(_BEGINS_ANEW.search(before[n]))
     if not is_new(words[n].core, source, known, has_capital_anyway=has_capital_anyway):
         return False
-    return not (has_capital_nouns and _is_title_case(words[n].core) and _is_determined(words, n))
+    if not _is_title_case(words[n].core):
+        return True
+    after = words[n + 1].text if n + 1 < len(words) else ""
+    if has_capital_nouns:
+        is_alone = not (after[:1].isupper() and is_new(after, source, known))  # and no first name
+        is_word = _NOUN.fullmatch(words[n].core) or (n == 0 and _VERB.fullmatch(words[n].core))
+        return not (_is_determined(words, n) or (is_alone and is_word))
+    return not (n == 0 and _AFTER_VERB.fullmatch(after))
 
 
 def is_new(word: str, source: str, known: KnownWords, *, has_capital_anyway: bool = True) -> bool:
@@ -146,6 +171,11 @@ def is_new(word: str, source: str, known: KnownWords, *, has_capital_anyway: boo
     if _is_title_case(word):
         return not (has_capital_anyway and known.has_form(word, source))
     return not word.islower() if word.isalpha() else word[0].isalpha()
+
+
+def is_title(word: str, source: str) -> bool:
+    """Say whether a word is a title of names."""
+    return word in _TITLES.get(base_of(source), {})
 
 
 def _is_title_case(word: str) -> bool:

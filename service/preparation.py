@@ -17,7 +17,7 @@ from model.tokenizer import Tokenizer
 from service.alignment import Links
 from service.casing import Case
 from service.glossary import Found, Glossary, begun_as_sentence
-from service.names import is_new
+from service.names import is_new, is_title
 from service.normalization import Normalized, for_network
 from service.spans import Masked, Protected, protect, with_masks
 from service.text import Document, in_parts, pack, read_sentences, split_text
@@ -129,7 +129,7 @@ def prepare(task: Task, text: str, bundle: Bundle, *, glossary: Glossary | None 
         return len(tokenizer.encode(text))
 
     def is_name(word: str) -> bool:
-        return bool(masks) and is_new(word, task.source, bundle.words)
+        return bool(masks) and (is_new(word, task.source, bundle.words) or is_title(word, task.source))
 
     def fits(text: str) -> bool:
         core = text.strip()

@@ -14,7 +14,7 @@ from model.config import Task
 from model.known_words import KnownWords
 from model.masks import LATIN
 from service.identifiers import IDENTIFIER, SIGN_OF_IDENTIFIER, TIMESTAMP
-from service.names import find_names
+from service.names import TITLE_AT_END, TITLED, find_names
 from service.numbers import find_numbers, with_ordinal
 
 _NONE = KnownWords()
@@ -148,17 +148,18 @@ class Masked(NamedTuple):
     def restore(self, output: str) -> str:
         """Replace the masks, each once; a mask too many goes, a missing one is added.
 
-        Numbers stay apart from digits that the network wrote beside them, and words from letters before them. A title
-        that the network wrote before a name that has it is there once.
+        Numbers stay apart from digits that the network wrote beside them, and words from letters before them. A name
+        with a title has none before that, and where there are no other words the network has none to say.
         """
+        if self.written and not any(map(str.isalpha, self.text)):
+            output = self.text
         for mask, text in self.written.items():
             before, found, after = output.partition(mask)
             if not found:
                 output = f"{output} {text}".lstrip()
                 continue
-            first_word, has_more, _ = text.partition(" ")
-            if has_more and first_word[0].isalpha():
-                before = before.removesuffix(f"{first_word} ")
+            if TITLED.match(text):
+                before = TITLE_AT_END.sub("", before)
             space = " " if _ONE_WORD.fullmatch(before[-1:] + text[0]) else ""
             space_after = " " if after[:1].isdecimal() and text[-1].isdecimal() else ""
             output = before + space + with_ordinal(text, space_after + after)

@@ -40,6 +40,8 @@ _END = re.compile(r"[!?…؟][)\]}\"'`”’»]*$")
 """The end of a sentence that touches the next; one with a full stop does not."""
 _ORDINAL = re.compile(r"(?<!\d)\d{1,3}\.\s+(?=([^\W\d_]+))")
 """What may be one in German, and the word after it."""
+_TITLE = re.compile(r"(?<!\w)(?:M|Mr|Mrs|Ms|Dr|Pr|Prof)\.\s+(?=[^\W\d_a-zß-öø-ÿ])")
+"""What goes with the name after it."""
 _CLOSING = re.compile(r"[)\]}\"'`”’»）」』]+\s*")
 UNSPACED = re.compile("[\u0e00-\u1fff\u2e80-\uffff\U00020000-\U0003ffff]")
 """A character of the scripts without spaces between words, or of their punctuation."""
@@ -143,9 +145,14 @@ def _segment(line: str, language: str) -> list[str]:
 def _sentences(line: str, language: str) -> list[str]:
     # Given a no-break space as in "B\N{NO-BREAK SPACE}.", sentencex 1.0.32 panics, which is no Exception.
     found = _boundaries(re.sub(r"\s", " ", line), language)
-    ordinals = _ordinals(line) if language == "de" else set()
-    ends = sorted({_end_at(line, end) for end in found if not _STOP_IN_A_WORD.match(line, end - 1)} - ordinals)
+    within = _within(line, _TITLE) | (_ordinals(line) if language == "de" else set())
+    ends = sorted({_end_at(line, end) for end in found if not _STOP_IN_A_WORD.match(line, end - 1)} - within)
     return [line[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _within(line: str, pattern: re.Pattern[str]) -> set[int]:
+    """Return the places within and at the ends of what matches, where no sentence ends."""
+    return {place for found in pattern.finditer(line) for place in range(found.start(), found.end() + 1)}
 
 
 def _ordinals(line: str) -> set[int]:

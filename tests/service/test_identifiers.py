@@ -10,7 +10,9 @@ from service.spans import protect, without_spans
         "_.py", "/etc/hosts", "~/a/b.c", "./run/x", "/home/jörg/x", "C:\\Users\\anna", "example.com",
         "docs.example.co.uk", "münchen.de", "github.com/user/repo", "example.com:8080/a?b=1", "get_user_id",
         "MAX_RETRIES", "Größe_max", "a_b()", "foo()", "os.path.join()", "--dry-run", "v2.3.1", "ABC-123", "X5-2000B",
-        "ISO-9001", "RE-2024-0815", "DE-77310-K", "HX-90/2", "2026-11-27T10:30:00Z", "2026-11-27T10:30:00.5+01:00",
+        "ISO-9001", "RE-2024-0815", "DE-77310-K", "HX-90/2",
+        "550e8400-e29b-41d4-a716-446655440000", "00:1A:2b:3C:4D:5E", "db1.corp.lan",
+        "2026-11-27T10:30:00Z", "2026-11-27T10:30:00.5+01:00",
     ],
 )  # fmt: skip
 def test_an_identifier_is_found_whole_amid_any_text(identifier: str) -> None:

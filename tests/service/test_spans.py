@@ -202,12 +202,18 @@ def test_a_name_is_read_as_a_mask_with_the_number_in_it_and_not_beside_one_that_
     [
         (f"Dear {A},", "Dear Ms. Gutierrez,"),
         (f"Dear Ms. {A},", "Dear Ms. Gutierrez,"),
+        (f"Dear Mr {A},", "Dear Ms. Gutierrez,"),
+        (f"Dear Ham. {A},", "Dear Ham. Ms. Gutierrez,"),
         (f"Dear{A}s", "Dear Ms. Gutierrezs"),
         (f"d'{A}", "d'Ms. Gutierrez"),
         (f"亲爱的{A}", "亲爱的Ms. Gutierrez"),
     ],
 )
 def test_a_name_is_apart_from_letters_before_it_and_has_its_title_once(output: str, restored: str) -> None:
-    masked = with_masks("Frau Gutierrez", A, TASK, KNOWN)
-    assert masked.text == A
+    masked = with_masks("für Frau Gutierrez", A, TASK, KNOWN)
+    assert masked.text == f"für {A}"
     assert masked.restore(output) == restored
+
+
+def test_a_name_without_other_words_is_all_of_the_output() -> None:
+    assert with_masks("Frau Gutierrez!", A, TASK, KNOWN).restore(f"Lady -- {A} Lady") == "Ms. Gutierrez!"

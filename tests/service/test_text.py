@@ -343,3 +343,15 @@ def test_numbers_between_sentences_are_written_as_the_target_language_writes_the
     document = Document(["Summe"], ["", ": 1.234,50 €\n1.000 2.5 42\n"], task)
     assert document.join(["sum"], "en") == "sum: 1,234.50 €\n1,000 2.5 42\n"
     assert document._replace(task=None).join(["sum"], "en") == "sum: 1.234,50 €\n1.000 2.5 42\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Je connais M. Dupont et le Dr. Benali.", "fr"),
+        ("Please call Ms. Kowalczyk or Prof. Gutierrez.", "en"),
+        ("Le Pr. Élodie est absent.", "fr"),
+    ],
+)
+def test_no_sentence_ends_with_a_title(text: str, language: str) -> None:
+    assert split_text(text, language, lambda _: True).sentences == [text]
