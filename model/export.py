@@ -95,8 +95,9 @@ def export(
     if glossaries := recipe.glossary or _glossaries_that_stay(folder, manifest):
         fields = {str(task): terms for task, terms in glossaries.items()}
         contents[GLOSSARY] = (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
-    if (words := reduce(or_, (checkpoint.words for checkpoint in checkpoints))).words or (folder / WORDS).exists():
-        contents[WORDS] = (words if words.words else _words_that_stay(folder)).to_json()
+    trained_on = reduce(or_, (checkpoint.words for checkpoint in checkpoints))
+    if (words := trained_on if trained_on.words else _words_that_stay(folder)).words:
+        contents[WORDS] = words.to_json()
     return _write_folder(folder, contents, manifest)
 
 

@@ -33,8 +33,6 @@ class KnownWords:
         """Say whether the other has the same words."""
         return isinstance(other, KnownWords) and self.words == other.words
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __or__(self, other: "KnownWords") -> "KnownWords":
         """Return the words of both."""
         return KnownWords({one: self.of(one) | other.of(one) for one in self.words.keys() | other.words.keys()})

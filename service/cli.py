@@ -23,6 +23,7 @@ from service.bench.cli import app as bench
 from service.catalogue import load_catalogue
 from service.chinese import TRADITIONAL, in_script, served_as
 from service.cli_keys import keys
+from service.cli_text import app as training_text
 from service.cli_training import app as training
 from service.codes import code_for, codes_of, route_between
 from service.console import Models, console, one_sentence_errors, parse_task, print_table, progress_bar
@@ -34,6 +35,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 app.add_typer(bench, name="bench")
 app.add_typer(keys, name="keys")
 app.add_typer(training)
+app.add_typer(training_text)
 
 
 @app.command()

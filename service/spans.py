@@ -181,13 +181,11 @@ def with_masks(
     which no mask is left: better another name than a sentence that is cut. ``capitals_tell`` as find_names has it.
     """
     found = [(place.start(), place.end(), place[0]) for place in _STAND_IN.finditer(sentence)]
+    names = _apart(find_names(sentence, task, known, capitals_tell=capitals_tell), kept) if masks else []
+    numbers = _apart(find_numbers(sentence, task), kept) if masks else []
+    found += [one for one in numbers if not any(name[0] <= one[0] and one[1] <= name[1] for name in names)]
     is_complete = len(found) <= len(masks)
-    if masks:
-        names = _apart(find_names(sentence, task, known, capitals_tell=capitals_tell), kept)
-        numbers = _apart(find_numbers(sentence, task), kept)
-        found += [one for one in numbers if not any(name[0] <= one[0] and one[1] <= name[1] for name in names)]
-        is_complete = len(found) <= len(masks)
-        found += _apart(names, [(start, end) for start, end, _ in found])[: max(0, len(masks) - len(found))]
+    found += _apart(names, [(start, end) for start, end, _ in found])[: max(0, len(masks) - len(found))]
     found.sort()
     text = ""
     at = 0

@@ -5,7 +5,7 @@ space, but for the signs of its numbers.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -145,24 +145,19 @@ def _segment(line: str, language: str) -> list[str]:
 def _sentences(line: str, language: str) -> list[str]:
     # Given a no-break space as in "B\N{NO-BREAK SPACE}.", sentencex 1.0.32 panics, which is no Exception.
     found = _boundaries(re.sub(r"\s", " ", line), language)
-    within = _within(line, _TITLE) | (_ordinals(line) if language == "de" else set())
+    within = _places(_TITLE.finditer(line)) | (_ordinals(line) if language == "de" else set())
     ends = sorted({_end_at(line, end) for end in found if not _STOP_IN_A_WORD.match(line, end - 1)} - within)
     return [line[start:end] for start, end in pairwise([0, *ends])]
 
 
-def _within(line: str, pattern: re.Pattern[str]) -> set[int]:
-    """Return the places within and at the ends of what matches, where no sentence ends."""
-    return {place for found in pattern.finditer(line) for place in range(found.start(), found.end() + 1)}
+def _places(found: Iterable[re.Match[str]]) -> set[int]:
+    """Return the places within and at the ends of what was found."""
+    return {place for one in found for place in range(one.start(), one.end() + 1)}
 
 
 def _ordinals(line: str) -> set[int]:
     """Return the places after numbers with a stop that belongs to them: no word begins a sentence there."""
-    return {
-        place
-        for found in _ORDINAL.finditer(line)
-        if found[1].lower() not in FUNCTION_WORDS["de"]
-        for place in range(found.start(), found.end() + 1)
-    }
+    return _places(one for one in _ORDINAL.finditer(line) if one[1].lower() not in FUNCTION_WORDS["de"])
 
 
 def _boundaries(line: str, language: str) -> list[int]:
