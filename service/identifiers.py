@@ -20,7 +20,7 @@ _SUFFIXES = (
 _FILE = rf"{_BEGIN}(?:[{_W}_.-]+/)*[{_W}_][{_W}_.-]*\.(?:{_SUFFIXES}){_END}"
 _PATH = (
     rf"(?<![^\s(\"'])(?:~|\.{{1,2}})?(?:/[{_W}_.+-]*[{_W}_+-]){{2,}}/?{_END}"
-    rf"|(?<![{_W}])[A-Z]:(?:\\[{_W}_.+-]*[{_W}_+-])+\\?{_END}"
+    rf"|(?<![{_W}\\])(?:[A-Z]:|\\)(?:\\[{_W}_.+-]*[{_W}_+-])+\\?{_END}"
 )
 _SITE = (
     rf"{_BEGIN}(?:[{_W}-]+\.)+(?:com|org|net|io|dev|edu|gov|eu|de|ch|fr|uk|cn|local|lan|internal){_END}"
@@ -31,8 +31,12 @@ _OF_PROGRAM = (
     rf"|{_BEGIN}[{LATIN}][{_W}_.]*\(\)|(?<![^\s(\"'])--[a-z][a-z0-9-]+|{_BEGIN}v\d+(?:\.\d+)+{_END}"
 )
 """``snake_case``, ``call()``, ``--option``, ``v1.2``."""
-_CODE = rf"{_BEGIN}(?=[A-Z-]*\d)(?=[\d-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)+(?:/[A-Z0-9]+)?{_END}"
-"""Groups of capitals and digits, of both: ``ISO-9001``, ``X5-2000B``."""
+_CODE = (
+    rf"{_BEGIN}(?=[A-Z-]*\d)(?=[\d-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)+(?:/[A-Z0-9]+)?{_END}"
+    rf"|{_BEGIN}[A-Z]{{1,3}}\d+\.\d+{_END}|{_BEGIN}[a-z]+(?:-[a-z]+)+-?\d+{_END}"
+)
+"""Groups of capitals and digits, of both: ``ISO-9001``, ``X5-2000B``; rooms as ``B2.14``; hosts as ``srv-db-01``."""
+_KEYS = rf"{_BEGIN}(?:Strg|Ctrl|AltGr|Alt|Cmd|Umschalt|Shift|Maj|Win|Fn)(?:\+[A-Za-z0-9]+)+{_END}"
 
 _NUMBERS = (
     rf"{_BEGIN}[0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}{_END}"
@@ -40,6 +44,6 @@ _NUMBERS = (
 )
 """UUIDs, and addresses of network cards."""
 
-IDENTIFIER = "|".join((_NUMBERS, _FILE, _PATH, _SITE, _OF_PROGRAM, _CODE))
-SIGN_OF_IDENTIFIER = rf"-[A-Z0-9]|[0-9a-fA-F]{{2}}[:-][0-9a-fA-F]{{2}}|[{_W}_-][._][{_W}]|v\d|:\\|\(\)|--[a-z]|/"
+IDENTIFIER = "|".join((_NUMBERS, _FILE, _PATH, _SITE, _OF_PROGRAM, _CODE, _KEYS))
+SIGN_OF_IDENTIFIER = rf"-[A-Z0-9]|[0-9a-fA-F]{{2}}[:-][0-9a-fA-F]{{2}}|[{_W}_-][._][{_W}]|v\d|\\|[a-z]\+[A-Za-z0-9]|[a-z]-?\d|\(\)|--[a-z]|/"
 """What each of them holds one of; timestamps are left to the dates in them."""

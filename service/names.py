@@ -10,6 +10,7 @@ A title goes with its name, and is written as the target language has it.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from model.config import Task
@@ -34,7 +35,7 @@ _DETERMINER = re.compile(
 _INFLECTED = re.compile(r"[^\W\d_A-Z]+e[nmrs]?")
 """What may be an adjective of German before a noun."""
 _TITLES = {
-    "de": {"Herr": "Mr", "Herrn": "Mr", "Frau": "Ms", "Dr": "Dr", "Prof": "Prof"},
+    "de": {"Herr": "Mr", "Herrn": "Mr", "Hr": "Mr", "Frau": "Ms", "Fr": "Ms", "Dr": "Dr", "Prof": "Prof"},
     "en": {"Mr": "Mr", "Mrs": "Ms", "Ms": "Ms", "Miss": "Ms", "Dr": "Dr", "Prof": "Prof"},
     "fr": {"M": "Mr", "Monsieur": "Mr", "Mme": "Ms", "Madame": "Ms", "Mlle": "Ms", "Dr": "Dr", "Pr": "Prof"},
 }
@@ -102,6 +103,8 @@ def find_names(text: str, task: Task, known: KnownWords, *, capitals_tell: bool 
         and _is_new_at(n, words, before, task.source, known)
         for n, word in enumerate(words)
     ]
+    if base_of(task.source) not in NOUNS_HAVE_CAPITALS:
+        _complete_compounds(new, words, before)
     is_part = [
         is_new or (word.text not in titles and _is_name_in_both(word.core, task, known))
         for is_new, word in zip(new, words, strict=True)
@@ -122,6 +125,14 @@ def find_names(text: str, task: Task, known: KnownWords, *, capitals_tell: bool 
             meanings = [titles[word.text] for word in words[at:first]]
             yield Name(words[at].start, stop, _titled(text[words[first].start : stop], meanings, base_of(task.target)))
         at = max(end, at + 1)
+
+
+def _complete_compounds(new: list[bool], words: Sequence[_Word], before: Sequence[str]) -> None:
+    """Let all words of ``Aix-en-Provence`` be new, in place, where one of them is."""
+    firsts = [n for n in range(len(words)) if n == 0 or before[n] != "-"]
+    for first, end in pairwise([*firsts, len(words)]):
+        if any(new[first:end]) and words[first].text[0].isupper() and words[end - 1].text[0].isupper():
+            new[first:end] = [True] * (end - first)
 
 
 def _titled(name: str, meanings: Sequence[str], target: str) -> str:

@@ -35,6 +35,25 @@ def test_a_heading_is_read_as_a_sentence_and_comes_back_as_headings_are() -> Non
     assert normalized.restore("Das Haus im Wald", "de") == "Das Haus im Wald"
 
 
+@pytest.mark.parametrize(
+    ("sentence", "output", "restored"),
+    [
+        ("Raum 12 ist frei.", "room 12 is free.", "Room 12 is free."),
+        ("足球！", "soccer!", "Soccer!"),
+        ("这？", "été ?", "Été ?"),
+        ("He lives here", "er wohnt hier.", "er wohnt hier"),  # a label
+        ("raum 12 ist frei.", "room 12 is free.", "room 12 is free."),
+        ("Raum 12 ist,", "room 12 is,", "room 12 is,"),
+        ("Das iPhone.", "iPhone.", "iPhone."),
+        ("Die Datei.", "main.py ist da.", "main.py ist da."),
+        ("12.", "12 a.", "12 a."),
+    ],
+)
+def test_a_whole_sentence_begins_with_a_capital_and_no_name_does(sentence: str, output: str, restored: str) -> None:
+    source = "zh" if sentence[0] > "z" else "de"
+    assert for_network(sentence, source, count_pieces, full_stop=True).restore(output, "fr") == restored
+
+
 def test_traditional_chinese_is_read_simplified_by_networks_of_that() -> None:
     assert for_network("「這個軟體很乾淨。」", "zh", len).text == "“这个软体很干净。”"
     assert for_network("這個软件", "zh", len).text == "这个软件"
