@@ -45,5 +45,8 @@ _NUMBERS = (
 """UUIDs, and addresses of network cards."""
 
 IDENTIFIER = "|".join((_NUMBERS, _FILE, _PATH, _SITE, _OF_PROGRAM, _CODE, _KEYS))
-SIGN_OF_IDENTIFIER = rf"-[A-Z0-9]|[0-9a-fA-F]{{2}}[:-][0-9a-fA-F]{{2}}|[{_W}_-][._][{_W}]|v\d|\\|[a-z]\+[A-Za-z0-9]|[a-z]-?\d|\(\)|--[a-z]|/"
+SIGN_OF_IDENTIFIER = (
+    rf"-[A-Z0-9]|[0-9a-fA-F]{{2}}[:-][0-9a-fA-F]{{2}}|[{_W}_-][._][{_W}]"
+    rf"|\\|[a-z]\+[A-Za-z0-9]|[a-z]-?\d|\(\)|--[a-z]|/"
+)
 """What each of them holds one of; timestamps are left to the dates in them."""

@@ -26,7 +26,8 @@ def test_an_identifier_is_found_whole_amid_any_text(identifier: str) -> None:
     [
         "und/oder, w/o, 1/2, km/h", "z.B. e.g. U.S.A. 3.5 a.m.", "T-Shirt, E-Mail, Anna-Lena, mid-1990s",
         "G-20-Gipfel, Formel-1, Top-10", "Das Ende.Der Anfang", "to sleep.at home, I.e.go", "a - b -- c", "3-4, 10-12",
-        "_wichtig_ __init", "Ja!() f(x)", "v2 V. 3", "catch-22, covid-19", "a-b c-d 1", "\\ a\\b", "Alt + C, Alt+", "C++, A+B",
+        "_wichtig_ __init", "Ja!() f(x)", "v2 V. 3", "catch-22, covid-19", "a-b c-d 1", "\\ a\\b",
+        "Alt + C, Alt+", "C++, A+B",
     ],
 )  # fmt: skip
 def test_what_sentences_hold_besides_is_no_identifier(text: str) -> None:
@@ -41,7 +42,10 @@ def test_an_identifier_that_is_a_term_has_a_translation_and_is_no_span() -> None
 
 @pytest.mark.parametrize(
     "repeated",
-    ["a/", "a.", "a_", "A-1", "1-A", "a.a/", "/a", "a()", "C:\\a", "--a ", "x.py/", "A-", "a.de/", "a.de:1/", "-a", "a-", "\\a", "Alt+a+"],
-)
+    [
+        "a/", "a.", "a_", "A-1", "1-A", "a.a/", "/a", "a()", "C:\\a", "--a ", "x.py/", "A-", "a.de/", "a.de:1/",
+        "-a", "a-", "\\a", "Alt+a+",
+    ],
+)  # fmt: skip
 def test_identifiers_are_found_in_linear_time(repeated: str) -> None:
     protect(repeated * 100_000)  # in quadratic time it would take longer than anyone waits for a test
