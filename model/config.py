@@ -73,6 +73,11 @@ class Task(Config):
         return f"{self.kind}:{languages}"
 
     @property
+    def reverse(self) -> "Task":
+        """The translation from target to source; of a summary, itself."""
+        return Task(kind=self.kind, source=self.target, target=self.source)
+
+    @property
     def tag(self) -> str:
         """The tokenizer's control piece for this task."""
         return f"<{self}>"
@@ -156,6 +161,9 @@ class DecodingConfig(Config):
     """Alpha of Wu et al. (2016, section 7): 0 ranks by probability alone, larger favours longer hypotheses."""
     coverage_penalty: float = Field(0.0, ge=0, le=5)
     """Beta of the same section: how much a hypothesis loses for source pieces that it never attended to."""
+    reverse_weight: float = Field(0.0, ge=0, le=5)
+    """How much it counts, when the best of what a search has found is chosen, for how probable its source is as a
+    translation of it. Of bundles that translate in both directions (model.reverse); 0 does without."""
     no_repeat_ngram: int = Field(0, ge=0, le=16)
     """A hypothesis never holds the same so many pieces in a row twice; 0 for no such guard."""
     repetition_penalty: float = Field(1.0, ge=1, le=10)

@@ -32,6 +32,16 @@ class Ensemble(nn.Module):
         for network in self.networks:
             network.quantize()  # type: ignore[operator]
 
+    def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Teacher forcing as in Seq2Seq → log-probabilities (B, T, V) and mean attention weights (B, T, S)."""
+        log_probabilities: list[Tensor] = []
+        weights: list[Tensor] = []
+        for network in self.networks:
+            logits, weight = network(source, lengths, target)
+            log_probabilities.append(torch.log_softmax(logits.float(), dim=-1))
+            weights.append(weight)
+        return self._mean(log_probabilities), torch.stack(weights).mean(dim=0)
+
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Read source (B, S) with lengths (B) → memory (B, S, M), first decoder state (B, Z)."""
         memories: list[Tensor] = []
@@ -59,6 +69,9 @@ class Ensemble(nn.Module):
             log_probabilities.append(torch.log_softmax(logits.float(), dim=-1))
             new_states.append(new_state)
             weights.append(weight)
-        total = torch.logsumexp(torch.stack(log_probabilities), dim=0)
-        mean = total - math.log(len(self.networks))
+        mean = self._mean(log_probabilities)
         return mean, torch.cat(new_states, dim=-1), torch.stack(weights).mean(dim=0)
+
+    def _mean(self, log_probabilities: list[Tensor]) -> Tensor:
+        """Return the logarithm of the mean probability."""
+        return torch.logsumexp(torch.stack(log_probabilities), dim=0) - math.log(len(self.networks))

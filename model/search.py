@@ -30,6 +30,7 @@ from model.hypothesis import Ended, Hypothesis, repeated_ngrams, score
 from model.memory import MemoryPool
 from model.mixed import MixedBatch
 from model.resident import ResidentBatch
+from model.reverse import Found, rerank
 from model.slots import NO_ROWS, Limits, Rows, Slot
 from model.slots import Sentence as Sentence  # what whoever searches asks for
 from model.step import Network, Step
@@ -320,6 +321,12 @@ class BeamSearch:
         """Return an empty batch."""
         batch = Batch(self._step, self.device)
         return MixedBatch(ResidentBatch(self._arenas), batch) if self._arenas else batch
+
+    def choose(self, found: Sequence[Found]) -> list[list[Hypothesis]]:
+        """See model.reverse.rerank; by their scores alone with an ensemble of before it, which lacks ``forward``."""
+        if not hasattr(self.network, "forward"):
+            return [one.hypotheses[: one.reverse.n_best] for one in found]
+        return rerank(self.network.forward, self.device, found)
 
     def search(self, sources: Sequence[Sequence[int]], config: DecodingConfig) -> list[list[Hypothesis]]:
         """Decode framed sources together; for each, at most ``n_best`` hypotheses, best first."""

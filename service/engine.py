@@ -20,10 +20,11 @@ import torch
 
 from model.arenas import MOST_PLACES
 from model.bundle import Bundle
-from model.config import MAX_BEAM_SIZE, DecodingConfig
+from model.config import MAX_BEAM_SIZE, DecodingConfig, Task
 from model.guidance import Terms
 from model.hypothesis import Hypothesis
 from model.mixed import LONGEST
+from model.reverse import Reverse
 from model.search import Sentence
 from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
 from service.errors import NotReady, Overloaded
@@ -116,12 +117,14 @@ class Engine:
         *,
         attention: bool = False,
         terms: Sequence[Terms | None] | None = None,
+        reverse: Task | None = None,
         visit: Visit | None = None,
     ) -> list[Future[list[Hypothesis]]]:
         """Queue framed sources of one request, all or none; each future gives the hypotheses of its source, best first.
 
         ``terms`` are what the hypotheses of each source have to hold, as in Sentence, with a beam that is wide enough
-        for them; by default nothing. A request that submits more than once gives its ``visit``, and has to leave
+        for them; by default nothing. ``reverse`` is the task by which the best of what is found is chosen, too, where
+        ``config`` has a weight for it. A request that submits more than once gives its ``visit``, and has to leave
         when it may not submit all that is to come.
 
         A future that is cancelled frees what its source holds before the next step. Overloaded when the client's part
@@ -130,6 +133,7 @@ class Engine:
         is never refused. NotReady after close. A future fails with DecodingFailed.
         """
         visit = visit or Visit()
+        chosen_by = _reverse(bundle, config, reverse)
         pieces = sum(map(len, sources))
         to_come = visit.to_come(pieces)
         jobs = []
@@ -145,10 +149,22 @@ class Engine:
             for source, held in zip(sources, terms or [None] * len(sources), strict=True):
                 visit.pieces += len(source)
                 lane = Lane.FOREGROUND if visit.pieces <= self._policy.foreground_pieces else Lane.BACKGROUND
-                sentence = Sentence(source, _wide_enough(config, held), attention, terms=held)
+                wide = _wide_enough(config, held)
+                if chosen_by:  # among all that the beam has found
+                    wide = wide.model_copy(update={"n_best": wide.beam_size})
+                sentence = Sentence(source, wide, attention, terms=held)
                 waiting = Waiting(now, len(source), sentence.config.beam_size)
                 job = Job(
-                    bundle, sentence, Promise(), waiting, visit.client, visit.turn, lane, request_id.get(), followed
+                    bundle,
+                    sentence,
+                    Promise(),
+                    waiting,
+                    visit.client,
+                    visit.turn,
+                    lane,
+                    request_id.get(),
+                    followed,
+                    chosen_by,
                 )
                 jobs.append(job)
                 visit.turn += pace_seconds
@@ -272,6 +288,13 @@ class Engine:
 def _wide_enough(config: DecodingConfig, terms: Terms | None) -> DecodingConfig:
     wide = min(MAX_BEAM_SIZE, 1 + sum(map(len, terms.phrases))) if terms else 1
     return config if wide <= config.beam_size else config.model_copy(update={"beam_size": wide})
+
+
+def _reverse(bundle: Bundle, config: DecodingConfig, task: Task | None) -> Reverse | None:
+    if task is None or not config.reverse_weight:
+        return None
+    tag = bundle.tokenizer.frame_source([], task)[0]
+    return Reverse(tag, config.reverse_weight, config.length_penalty, config.n_best)
 
 
 def _name_thread(name: str) -> None:

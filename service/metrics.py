@@ -114,6 +114,12 @@ class Metrics:
             buckets=STEP_SECONDS,
             registry=self.registry,
         )
+        self.choose_seconds = Histogram(
+            "dragoman_choose_seconds",
+            "Time to choose among what sentences that end together have found, by the reverse direction too",
+            buckets=STEP_SECONDS,
+            registry=self.registry,
+        )
         self.step_sentences = Histogram(
             "dragoman_step_sentences", "Sentences in a decoder step", buckets=COUNTS, registry=self.registry
         )

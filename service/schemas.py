@@ -52,6 +52,7 @@ class TextRequest(TextsRequest):
     coverage_penalty: float | None = Field(
         None, ge=0, le=5, description="Larger favours outputs that leave nothing out"
     )
+    reverse_weight: float | None = Field(None, ge=0, le=5, description="Larger heeds the reverse direction more")
     no_repeat_ngram: int | None = Field(None, ge=0, le=16, description="So many pieces in a row never come twice")
     repetition_penalty: float | None = Field(None, ge=1, le=10, description="Larger makes repeated pieces rarer")
     min_length: int | None = Field(None, ge=0, le=MAX_LENGTH, description="Pieces of each sentence at least")
@@ -65,6 +66,7 @@ DECODING_FIELDS = (
     "beam_size",
     "length_penalty",
     "coverage_penalty",
+    "reverse_weight",
     "no_repeat_ngram",
     "repetition_penalty",
     "min_length",

@@ -230,6 +230,7 @@ class Translator:
             portion.config,
             attention=options.attention or run.wants_attention,
             terms=portion.terms,
+            reverse=run.reverse,
             visit=visit,
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 from model.bundle import Bundle
 from model.hypothesis import Hypothesis
 from model.mixed import MixedBatch
+from model.reverse import Found, Reverse
 from model.search import Batch, BeamSearch, Sentence
 from service.admission import Joins, Lane, Load, Waiting
 from service.errors import DecodingFailed
@@ -56,6 +57,12 @@ class Job(NamedTuple):
     request_id: str | None = None
     followed: Optional["Followed"] = None
     """For the spans of the request, where traces are exported."""
+    reverse: Reverse | None = None
+    """How the best of what is found is chosen, if not by its score alone."""
+
+
+Done = list[tuple[int, list[Hypothesis]]]
+"""Tickets, each with the hypotheses of its sentence, best first."""
 
 
 class _Admitted(NamedTuple):
@@ -193,17 +200,33 @@ class Worker:
         try:
             done = batch.step()
             decoding.is_encoding = batch.is_encoding
+            self._metrics.step_seconds.observe(time.monotonic() - started)
+            done = self._chosen(search, done)
         except Exception:
             self._fail_all(search)
             return
         now = time.monotonic()
-        self._metrics.step_seconds.observe(now - started)
         self._metrics.pieces.labels(name, "out").inc(sum(len(found[0].pieces) for _, found in done if found))
         for ticket, hypotheses in done:
             job, admitted_at = self._let_go(decoding, ticket)
             self._metrics.decode_seconds.observe(now - admitted_at)
             self._answer(job, hypotheses)
         self.answered += len(done)
+
+    def _chosen(self, search: BeamSearch, done: Done) -> Done:
+        """Choose by both directions where that is wanted."""
+        jobs = self._decoding[search].jobs
+        found = {
+            ticket: Found(job.sentence.source, hypotheses, job.reverse)
+            for ticket, hypotheses in done
+            if (job := jobs[ticket].job).reverse
+        }
+        if not found:
+            return done
+        started = time.monotonic()
+        chosen = dict(zip(found, search.choose(list(found.values())), strict=True))
+        self._metrics.choose_seconds.observe(time.monotonic() - started)
+        return [(ticket, chosen.get(ticket, hypotheses)) for ticket, hypotheses in done]
 
     def _answer(self, job: Job, hypotheses: list[Hypothesis]) -> None:
         name = job.bundle.manifest.name
