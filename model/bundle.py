@@ -141,7 +141,12 @@ def render_card(manifest: Manifest) -> str:
         if rows
         else ["Not measured."]
     )
-    card = manifest.card
+    card, decoding = manifest.card, manifest.decoding
+    choice = (
+        f"the best chosen by both directions, the other with weight {decoding.reverse_weight}"
+        if decoding.reverse_weight
+        else f"pruned {decoding.prune_threshold} behind the best"
+    )
     ensemble = f"{len(manifest.networks)} networks that decode as one: " if len(manifest.networks) > 1 else ""
     parts = [
         f"# {manifest.name} {manifest.version}",
@@ -150,8 +155,7 @@ def render_card(manifest: Manifest) -> str:
         f"stored in {manifest.dtype}, {manifest.pieces} pieces. Sources of up to {manifest.max_source_pieces} pieces.",
         f"## Data\n\n{card.data}",
         f"## Licence\n\n{card.licence}",
-        f"## Scores\n\nBeam {manifest.decoding.beam_size}, length penalty {manifest.decoding.length_penalty}, "
-        f"pruned {manifest.decoding.prune_threshold} behind the best.",
+        f"## Scores\n\nBeam {decoding.beam_size}, length penalty {decoding.length_penalty}, {choice}.",
         "\n".join(table),
         *(f"`{signature}`" for signature in signatures),
         f"## What it is bad at\n\n{card.limits}",

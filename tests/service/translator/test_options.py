@@ -3,12 +3,15 @@ import re
 import pytest
 
 from model.bundle import Bundle
-from model.config import DecodingConfig
+from model.config import DecodingConfig, Task
+from model.reverse import Found, Reverse
+from service.catalogue import Catalogue
 from service.errors import InvalidRequest
 from service.translator import Translator
 from tests.reversal import TRANSLATE
-from tests.service.fakes import GatedSearch
-from tests.service.translator.running import run
+from tests.service.engines import new_engine
+from tests.service.fakes import GatedSearch, fake_bundle
+from tests.service.translator.running import answer_with, run
 
 
 def test_only_the_best_is_asked_of_the_network_unless_more_is_wanted(
@@ -70,6 +73,31 @@ def test_a_beam_that_is_narrower_than_the_outputs_wanted_is_widened(
 ) -> None:
     run(translator, TRANSLATE, ["Abc."], decoding={"beam_size": 1}, n_best=3)
     assert [(config.beam_size, config.n_best) for config in search.configs] == [(3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("task", "weight", "is_chosen"),
+    [("translate:de:en", 0.5, True), ("translate:de:en", 0.0, False), ("translate:fr:en", 0.5, False)],
+)
+def test_of_all_that_the_beam_has_found_the_best_is_chosen_by_the_reverse_direction_if_the_bundle_has_it(
+    task: str, weight: float, is_chosen: bool, search: GatedSearch
+) -> None:
+    asked: list[Found] = []
+    answer_with(search, "A", "B", "C")
+    search.choose = lambda found: asked.extend(found) or [one.hypotheses[1:2] for one in found]  # type: ignore[attr-defined,func-returns-value]
+    made = fake_bundle(search, tasks=["translate:de:en", "translate:en:de", "translate:fr:en"])
+    engine = new_engine()
+    engine.start()
+    translator = Translator(Catalogue([], dict.fromkeys(made.manifest.tasks, made)), engine)
+    decoding = {"reverse_weight": weight, "beam_size": 3, "length_penalty": 0.5}
+    (answer,) = run(translator, Task.parse(task), ["Abc."], decoding=decoding)
+    engine.close()
+    assert answer.texts[0] == ("B" if is_chosen else "A")
+    assert search.configs == [made.manifest.decoding.model_copy(update=decoding | {"n_best": 3 if is_chosen else 1})]
+    assert engine.metrics.registry.get_sample_value("dragoman_choose_seconds_count") == is_chosen
+    if is_chosen:
+        tag = made.tokenizer.encode_source("", Task.parse("translate:en:de"))[0]
+        assert [(one.source, one.reverse) for one in asked] == [(search.sources[0], Reverse(tag, 0.5, 0.5, 1))]
 
 
 @pytest.mark.parametrize("attention", [True, False])

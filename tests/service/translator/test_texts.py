@@ -138,9 +138,9 @@ def test_the_nth_output_is_made_of_the_nth_of_each_sentence_or_its_last(
 
 
 def test_outputs_that_read_the_same_are_one(translator: Translator, search: GatedSearch) -> None:
-    answer_with(search, "same", "other", "same")
+    answer_with(search, "Same", "Other", "Same")
     (answer,) = run(translator, TRANSLATE, ["Abc."], n_best=3)
-    assert answer.texts == ["same", "other"]
+    assert answer.texts == ["Same", "Other"]
 
 
 def test_an_answer_tells_the_parts_of_its_text_and_the_best_of_each(

@@ -1,0 +1,110 @@
+from random import Random
+
+import pytest
+import torch
+
+from model import torchscript
+from model.config import DecodingConfig
+from model.ensemble import Ensemble
+from model.hypothesis import Hypothesis
+from model.reverse import MARGIN, MOST_AT_ONCE, Found, Reverse
+from model.search import BeamSearch
+from model.tokenizer import END
+from tests.slow_search import CPU, SOURCES, SPECIAL, TAG, WORDS, force, make_network, make_search
+
+BACK = 3
+"""A piece that no hypothesis holds, as a tag of the reverse task."""
+
+
+def found_by(search: BeamSearch, reverse: Reverse, beam_size: int = 5) -> list[Found]:
+    """Return what a search finds for all sources."""
+    config = DecodingConfig(beam_size=beam_size, n_best=beam_size, max_length=6)
+    return [
+        Found(source, found, reverse) for source, found in zip(SOURCES, search.search(SOURCES, config), strict=True)
+    ]
+
+
+def value(search: BeamSearch, one: Found, hypothesis: Hypothesis) -> float:
+    """Say by teacher forcing, a piece at a time, what a hypothesis is worth by both directions."""
+    target = one.source[1:-1]
+    (steps,) = force(search, [one.reverse.tag, *hypothesis.pieces, END], [target])[0]
+    total = sum(steps[t][piece].item() for t, piece in enumerate([*target, END]))
+    penalty = ((5 + len(target) + 1) / 6) ** one.reverse.length_penalty
+    return hypothesis.score + one.reverse.weight * total / penalty
+
+
+@pytest.mark.parametrize("weight", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_hypotheses_are_ranked_by_both_directions(seed: int, alpha: float, weight: float) -> None:
+    search = make_search(seed, 0.0)
+    found = found_by(search, Reverse(BACK, weight, alpha, n_best=5))
+    for one, ranked in zip(found, search.choose(found), strict=True):
+        values = [value(search, one, hypothesis) for hypothesis in ranked]
+        assert values == sorted(values, reverse=True)
+        assert sorted(ranked) == sorted(one.hypotheses)
+
+
+def test_another_than_the_search_s_best_is_chosen_and_by_another_tag_another() -> None:
+    search = make_search(1, 0.0)
+    chosen = {
+        tag: [hypotheses[0].pieces for hypotheses in search.choose(found_by(search, Reverse(tag, 5.0, 1.0, n_best=5)))]
+        for tag in (BACK, TAG)
+    }
+    firsts = [one.hypotheses[0].pieces for one in found_by(search, Reverse(BACK, 5.0, 1.0, n_best=5))]
+    assert firsts != chosen[BACK] != chosen[TAG]
+
+
+def test_where_the_best_alone_is_wanted_it_is_none_far_behind_by_its_own_score() -> None:
+    search = make_search(2, 0.0)
+    near, far = (Hypothesis(pieces, -9.0, score) for pieces, score in (([5, 6], -1.0 - MARGIN), ([7], -1.1 - MARGIN)))
+    best = Hypothesis([6], -9.0, -1.0)
+    one = Found(SOURCES[0], [best, near, far], Reverse(BACK, 5.0, 1.0, n_best=1))
+    expected = max((best, near), key=lambda hypothesis: value(search, one, hypothesis))
+    assert search.choose([one]) == [[expected]]
+    every = one._replace(reverse=one.reverse._replace(n_best=2))
+    values = sorted(((value(search, one, h), h.pieces) for h in one.hypotheses), reverse=True)
+    assert [h.pieces for h in search.choose([every])[0]] == [pieces for _, pieces in values[:2]]
+
+
+def test_who_has_one_hypothesis_keeps_it_and_who_has_none_has_none() -> None:
+    search, reverse = make_search(0, 0.0), Reverse(BACK, 1.0, 1.0, n_best=1)
+    only = Hypothesis([], -1.0, -1.0)
+    assert search.choose([Found([TAG, END], [only], reverse), Found([TAG, 5, END], [], reverse)]) == [[only], []]
+    assert search.choose([]) == []
+
+
+def test_the_choice_is_the_same_in_any_company_and_in_int8() -> None:
+    network = make_network(3, 0.0)
+    archive = torchscript.script(network)
+    for search in (
+        BeamSearch(network, SPECIAL, CPU),
+        BeamSearch(torchscript.load(archive, CPU, "int8"), SPECIAL, CPU),  # type: ignore[arg-type]
+    ):
+        found = found_by(search, Reverse(BACK, 1.0, 1.0, n_best=5)) * (MOST_AT_ONCE // 10)
+        Random(0).shuffle(found)
+        assert search.choose(found) == [search.choose([one])[0] for one in found]
+
+
+def test_an_ensemble_s_choice_is_by_the_mean_of_its_networks() -> None:
+    networks = [make_network(seed, 0.0) for seed in range(3)]
+    source, target = torch.tensor([[BACK, 5, 7, END]]), torch.tensor([[3, *WORDS]])
+    together, weights = Ensemble(networks)(source, torch.tensor([4]), target)
+    each = [network(source, torch.tensor([4]), target) for network in networks]
+    mean = torch.stack([torch.softmax(logits, dim=-1) for logits, _ in each]).mean(dim=0)
+    torch.testing.assert_close(together.exp(), mean)
+    torch.testing.assert_close(weights, torch.stack([weight for _, weight in each]).mean(dim=0))
+    search = BeamSearch(torchscript.load(torchscript.script(Ensemble(networks)), CPU), SPECIAL, CPU)  # type: ignore[arg-type]
+    found = found_by(search, Reverse(BACK, 5.0, 1.0, n_best=5))
+    assert search.choose(found) != [one.hypotheses for one in found]
+
+
+def test_what_was_exported_without_teacher_forcing_ranks_by_its_scores() -> None:
+    search = make_search(0, 0.0)
+    found = found_by(search, Reverse(BACK, 5.0, 1.0, n_best=2))
+
+    class Older:
+        encode, decode_step = search.network.encode, search.network.decode_step
+
+    older = BeamSearch(Older(), SPECIAL, CPU)
+    assert older.choose(found) == [one.hypotheses[:2] for one in found]
