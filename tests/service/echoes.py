@@ -14,6 +14,7 @@ import pytest
 
 from model.bundle import TOKENIZER, Bundle, load_manifest
 from model.hypothesis import Hypothesis
+from model.reverse import Found
 from model.search import Sentence
 from model.tokenizer import UNKNOWN, Tokenizer
 from service import state as state_module
@@ -115,6 +116,9 @@ class EchoSearch:
 
     def batch(self) -> EchoBatch:
         return EchoBatch(self)
+
+    def choose(self, found: Sequence[Found]) -> list[list[Hypothesis]]:
+        return [one.hypotheses[: one.reverse.n_best] for one in found]
 
     def answer(self, sentence: Sentence) -> list[Hypothesis]:
         pieces = self.network(sentence, self.tokenizer)[: sentence.config.longest(len(sentence.source))]
