@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/names.py [BUNDLE] [--sentences FILE]
 
-The 120 sentences of benchmarks/names.tsv, and as many of benchmarks/names-unseen.tsv, were written without a look at any other text: 60 with people and places, 30
-with companies, products and acronyms, 30 with identifiers, files and paths. Kept are all names of a sentence when what
-is spelled alike in all four languages comes out as it went in.
+The 120 sentences of benchmarks/names.tsv, and as many of benchmarks/names-unseen.tsv, were written without a look at
+any other text: 60 with people and places, 30 with companies, products and acronyms, 30 with identifiers, files and
+paths. Kept are all names of a sentence when what is spelled alike in all four languages comes out as it went in.
 """
 
 import re

@@ -111,6 +111,10 @@ class Bundle(NamedTuple):
     words: KnownWords = KnownWords()
     """That the network has met; of none nothing is known."""
 
+    def reverse_of(self, task: Task) -> Task | None:
+        """Return the task that translates back, if the network has learnt it."""
+        return task.reverse if task.kind == "translate" and task.reverse in self.manifest.tasks else None
+
 
 def checksum(content: bytes) -> str:
     """Return the sha256 of a file's content in hexadecimal."""

@@ -55,7 +55,8 @@ def distil(
     report(done)
     with job.out.open("a", encoding="utf-8", newline="\n") as out:
         while not stop.is_set() and (chunk := list(islice(sources, SOURCES_AT_ONCE))):
-            futures = engine.submit(bundle, [pieces for _, pieces in chunk], job.decoding)
+            framed = [pieces for _, pieces in chunk]
+            futures = engine.submit(bundle, framed, job.decoding, reverse=bundle.reverse_of(job.task))
             try:
                 for (source, _), future in zip(chunk, futures, strict=True):
                     if stop.is_set():

@@ -115,12 +115,6 @@ class Run:
         terms = [sentence.terms for _, sentence in self._sentences[start:]]
         return self._portion(range(start, len(self._sentences)), self.config, terms)
 
-    @property
-    def reverse(self) -> Task | None:
-        """The task back, if the bundle does it."""
-        is_both_ways = self.task.kind == "translate" and self.task.reverse in self.bundle.manifest.tasks
-        return self.task.reverse if is_both_ways else None
-
     def _portion(self, places: Sequence[int], config: DecodingConfig, terms: list[Terms | None]) -> Portion:
         sources = [self._sentences[place][1].source for place in places]
         return Portion(places, sources, config, [one if one and one.phrases else None for one in terms])

@@ -230,7 +230,7 @@ class Translator:
             portion.config,
             attention=options.attention or run.wants_attention,
             terms=portion.terms,
-            reverse=run.reverse,
+            reverse=run.bundle.reverse_of(run.task),
             visit=visit,
         )
 

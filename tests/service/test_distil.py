@@ -15,7 +15,7 @@ from service import distil as module
 from service.distil import Distillation, distil
 from service.engine import Engine
 from service.errors import DecodingFailed
-from tests.service.fakes import GatedSearch
+from tests.service.fakes import GatedSearch, fake_bundle
 
 LINES = "abc\tx\nde f\ty\n\tz\nghi.\nj\tu\tv\n"
 OUTPUTS = "abc\tcba\nde f\tf ed\nghi.\t.ihg\nj\tj\n"
@@ -43,6 +43,16 @@ def test_each_source_is_written_with_what_the_bundle_makes_of_it(
 ) -> None:
     assert run(engine, bundle, job) == (OUTPUTS, [0, 4], {"empty": 1})
     assert {config.beam_size for config in search.configs} == {3}
+
+
+def test_the_best_is_chosen_by_both_directions_where_the_bundle_has_them(
+    engine: Engine, search: GatedSearch, job: Distillation
+) -> None:
+    search.answer = lambda sentence: [Hypothesis([letter], -1.0, -1.0) for letter in b"xyz"][: sentence.config.n_best]
+    search.choose = lambda found: [one.hypotheses[-1:] for one in found]  # type: ignore[attr-defined]
+    both_ways = fake_bundle(search, tasks=["translate:de:en", "translate:en:de"])
+    job = job._replace(decoding=job.decoding.model_copy(update={"reverse_weight": 0.3}))
+    assert run(engine, both_ways, job)[0] == "abc\tz\nde f\tz\nghi.\tz\nj\tz\n"
 
 
 def test_sources_are_not_cut_and_longer_ones_than_the_network_reads_are_left_out(
