@@ -50,10 +50,12 @@ class Found(NamedTuple):
 
 
 @torch.inference_mode()
-def rerank(network: TeacherForced, device: torch.device, found: Sequence[Found]) -> list[list[Hypothesis]]:
+def rerank(
+    network: TeacherForced, device: torch.device, found: Sequence[Found], *, together: bool
+) -> list[list[Hypothesis]]:
     """Return of each source the best hypotheses by both directions, best first; their scores stay the search's.
 
-    On a CPU each source is looked at by itself, so that its bits do not depend on who else is answered.
+    Unless all are looked at ``together``, which a GPU does in the time of one, the bits of none depend on the others.
     """
     contenders = [_contenders(one) for one in found]
     pairs = [
@@ -61,7 +63,7 @@ def rerank(network: TeacherForced, device: torch.device, found: Sequence[Found])
         for one, hypotheses in zip(found, contenders, strict=True)
         if len(hypotheses) > 1
     ]
-    at_once = pairs if device.type == "cpu" else [list(chain(*pairs))]
+    at_once = [list(chain(*pairs))] if together else pairs
     log_probabilities = chain(*(_log_probabilities(network, device, some) for some in at_once))
     return [
         _chosen(one, hypotheses, log_probabilities) if len(hypotheses) > 1 else hypotheses

@@ -326,7 +326,7 @@ class BeamSearch:
         """See model.reverse.rerank; by their scores alone with an ensemble of before it, which lacks ``forward``."""
         if not hasattr(self.network, "forward"):
             return [one.hypotheses[: one.reverse.n_best] for one in found]
-        return rerank(self.network.forward, self.device, found)
+        return rerank(self.network.forward, self.device, found, together=self.device.type != "cpu")
 
     def search(self, sources: Sequence[Sequence[int]], config: DecodingConfig) -> list[list[Hypothesis]]:
         """Decode framed sources together; for each, at most ``n_best`` hypotheses, best first."""

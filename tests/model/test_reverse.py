@@ -7,7 +7,7 @@ from model import torchscript
 from model.config import DecodingConfig
 from model.ensemble import Ensemble
 from model.hypothesis import Hypothesis
-from model.reverse import MARGIN, MOST_AT_ONCE, Found, Reverse
+from model.reverse import MARGIN, MOST_AT_ONCE, Found, Reverse, rerank
 from model.search import BeamSearch
 from model.tokenizer import END
 from tests.slow_search import CPU, SOURCES, SPECIAL, TAG, WORDS, force, make_network, make_search
@@ -84,6 +84,21 @@ def test_the_choice_is_the_same_in_any_company_and_in_int8() -> None:
         found = found_by(search, Reverse(BACK, 1.0, 1.0, n_best=5)) * (MOST_AT_ONCE // 10)
         Random(0).shuffle(found)
         assert search.choose(found) == [search.choose([one])[0] for one in found]
+
+
+def test_looked_at_together_they_are_ranked_as_one_by_one() -> None:
+    search = make_search(3, 0.0)
+    found = found_by(search, Reverse(BACK, 1.0, 1.0, n_best=5)) * (MOST_AT_ONCE // 10)
+    assert rerank(search.network.forward, CPU, found, together=True) == search.choose(found)  # type: ignore[attr-defined]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_on_a_gpu_they_are_ranked_as_on_a_cpu() -> None:
+    archive, device = torchscript.script(make_network(3, 0.0)), torch.device("cuda")
+    found = found_by(make_search(3, 0.0), Reverse(BACK, 1.0, 1.0, n_best=5))
+    search = BeamSearch(torchscript.load(archive, device), SPECIAL, device, graphs=True)  # type: ignore[arg-type]
+    assert search.choose(found) == make_search(3, 0.0).choose(found)
 
 
 def test_an_ensemble_s_choice_is_by_the_mean_of_its_networks() -> None:
