@@ -34,7 +34,7 @@ def main() -> None:
         sys.exit(f"{copy} is there already")
     shutil.copytree(source, copy)
     manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
-    manifest["decoding"] |= {"min_length": pieces, "max_length": pieces}
+    manifest["decoding"] |= {"min_length": pieces, "max_length": pieces, "reverse_weight": 0.0}
     (copy / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
     bundle = load_bundle(copy, torch.device("cpu"), "int8")

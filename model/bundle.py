@@ -146,11 +146,7 @@ def render_card(manifest: Manifest) -> str:
         else ["Not measured."]
     )
     card, decoding = manifest.card, manifest.decoding
-    choice = (
-        f"the best chosen by both directions, the other with weight {decoding.reverse_weight}"
-        if decoding.reverse_weight
-        else f"pruned {decoding.prune_threshold} behind the best"
-    )
+    choice = f"; the best chosen by both directions, the other with weight {decoding.reverse_weight}"
     ensemble = f"{len(manifest.networks)} networks that decode as one: " if len(manifest.networks) > 1 else ""
     parts = [
         f"# {manifest.name} {manifest.version}",
@@ -159,7 +155,8 @@ def render_card(manifest: Manifest) -> str:
         f"stored in {manifest.dtype}, {manifest.pieces} pieces. Sources of up to {manifest.max_source_pieces} pieces.",
         f"## Data\n\n{card.data}",
         f"## Licence\n\n{card.licence}",
-        f"## Scores\n\nBeam {decoding.beam_size}, length penalty {decoding.length_penalty}, {choice}.",
+        f"## Scores\n\nBeam {decoding.beam_size}, length penalty {decoding.length_penalty}, pruned "
+        f"{decoding.prune_threshold} behind the best{choice if decoding.reverse_weight else ''}.",
         "\n".join(table),
         *(f"`{signature}`" for signature in signatures),
         f"## What it is bad at\n\n{card.limits}",

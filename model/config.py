@@ -170,7 +170,7 @@ class DecodingConfig(Config):
     """By what the log-probability of a piece is multiplied that the hypothesis holds already (Keskar et al. 2019)."""
     prune_threshold: float = Field(3.0, ge=0)
     """Hypotheses whose log-probability is further than this behind the best are dropped (Freitag & Al-Onaizan 2017);
-    0 drops none, and none are dropped where n_best asks for more than one, or the reverse direction chooses."""
+    0 drops none, and none are dropped where n_best asks for more than one."""
     min_length: int = Field(1, ge=0)
     """Pieces that a hypothesis has at least, without the end of sentence."""
     max_length_ratio: float = Field(2.0, gt=0)

@@ -3,6 +3,7 @@
 B sentences, R live rows of all of them.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,6 +36,8 @@ class Sentence(NamedTuple):
     """
     terms: Terms | None = None
     """Further constraints, which stand where the network attends to what they translate."""
+    margin: float = math.inf
+    """Hypotheses whose score is so far behind the best are not wanted, although n_best asks for them."""
 
     @property
     def phrases(self) -> list[Sequence[int]]:
@@ -54,7 +57,8 @@ class Slot:
         self.source_length = len(sentence.source)
         self.max_length = config.longest(self.source_length)
         self.best_penalty = best_penalty(self.max_length, config)
-        threshold = config.prune_threshold if config.prune_threshold > 0 and config.n_best == 1 else float("inf")
+        wants_best = config.n_best == 1 or sentence.margin < math.inf
+        threshold = config.prune_threshold if config.prune_threshold > 0 and wants_best else float("inf")
         self.constraints = Constraints(sentence.phrases, threshold) if any(sentence.phrases) else None
         self.threshold = float("inf") if self.constraints else threshold
         self.wants_weights = sentence.attention or config.coverage_penalty > 0
@@ -68,10 +72,10 @@ class Slot:
 
     @property
     def to_beat(self) -> float:
-        """The score that a hypothesis must exceed to come among the n best."""
-        if len(self.ended) < self.config.n_best:
-            return float("-inf")
-        return sorted((one.score for one in self.ended), reverse=True)[self.config.n_best - 1]
+        """The score that a hypothesis must exceed to come among the n best, and not far behind the best."""
+        scores = sorted((one.score for one in self.ended), reverse=True)
+        nth_best = scores[self.config.n_best - 1] if len(scores) >= self.config.n_best else -math.inf
+        return max(nth_best, scores[0] - self.sentence.margin) if scores else -math.inf
 
     @property
     def to_exceed(self) -> float:

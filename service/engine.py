@@ -150,9 +150,10 @@ class Engine:
                 visit.pieces += len(source)
                 lane = Lane.FOREGROUND if visit.pieces <= self._policy.foreground_pieces else Lane.BACKGROUND
                 wide = _wide_enough(config, held)
-                if chosen_by:  # among all that the beam has found
-                    wide = wide.model_copy(update={"n_best": wide.beam_size})
                 sentence = Sentence(source, wide, attention, terms=held)
+                if chosen_by:  # among all that the beam has found
+                    among = wide.model_copy(update={"n_best": wide.beam_size})
+                    sentence = sentence._replace(config=among, margin=chosen_by.margin)
                 waiting = Waiting(now, len(source), sentence.config.beam_size)
                 job = Job(
                     bundle,

@@ -19,6 +19,7 @@ from tests.slow_search import (
     WORDS,
     assert_equal,
     decode,
+    decode_alone,
     enumerate_all,
     make_search,
     narrow_the_beam,
@@ -257,3 +258,34 @@ def test_one_that_ends_without_a_chance_takes_no_row_from_those_that_have_one() 
     (found,) = search.search([SOURCES[0]], DecodingConfig(beam_size=3, length_penalty=0, min_length=0))
     assert found[0].pieces == [5, 5, 6]
     assert found[0].log_probability == pytest.approx(math.log(0.8 * 0.9 * 0.45 * 0.9))
+
+
+# A margin
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.2, 1.0])
+def test_with_a_margin_a_wide_beam_finds_all_that_are_not_further_behind_the_best(
+    end_bias: float, margin: float
+) -> None:
+    config = DecodingConfig(beam_size=16, n_best=16, max_length=3, max_length_offset=2).model_copy(
+        update={"beam_size": 1000, "n_best": 1000, "max_length_ratio": 0.5, "prune_threshold": 0.0}
+    )
+    search = make_search(1, end_bias)
+    for source in SOURCES:
+        every = enumerate_all(search, source, config)
+        expected = [one for one in every if one.score >= every[0].score - margin]
+        found = decode_alone(search, Sentence(source, config, margin=margin))
+        assert_equal(found[: len(expected)], expected)
+
+
+def test_a_margin_saves_rows_and_prunes_as_for_one() -> None:
+    search, rows = make_search(3, -3.0), {}
+    for margin, threshold in ((math.inf, 1.0), (0.5, 0.0), (0.5, 1.0)):
+        batch = search.batch()
+        config = DecodingConfig(n_best=5, prune_threshold=threshold)
+        batch.admit([Sentence(source, config, margin=margin) for source in SOURCES])
+        rows[margin, threshold] = 0
+        while batch:
+            rows[margin, threshold] += batch.rows
+            batch.step()
+    assert rows[0.5, 1.0] < rows[0.5, 0.0] < rows[math.inf, 1.0]
