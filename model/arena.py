@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from model.config import DecodingConfig
 from model.hypothesis import best_penalty
+from model.slots import Sentence
 from model.step import Step
-from model.tokenizer import PAD, START
+from model.tokenizer import END, PAD, START
 
 NEVER = float("-inf")
 
@@ -36,10 +37,10 @@ class Sizes(NamedTuple):
         return all(mine >= its for mine, its in zip(self, other, strict=True))
 
 
-def options(config: DecodingConfig, source_length: int) -> list[float]:
+def options(sentence: Sentence) -> list[float]:
     """Return what an arena knows of a sentence's options, in the order of ``Arena.step``."""
-    longest = config.longest(source_length)
-    prunes = config.prune_threshold > 0 and config.n_best == 1
+    config = sentence.config
+    longest = config.longest(len(sentence.source))
     return [
         config.beam_size,
         config.n_best,
@@ -47,11 +48,12 @@ def options(config: DecodingConfig, source_length: int) -> list[float]:
         longest,
         config.length_penalty,
         best_penalty(longest, config),
-        config.prune_threshold if prunes else float("inf"),
+        sentence.threshold,
+        sentence.margin,
     ]
 
 
-OPTIONS = len(options(DecodingConfig(), 1))
+OPTIONS = len(options(Sentence([END], DecodingConfig())))
 
 
 class Ended(NamedTuple):
@@ -169,7 +171,7 @@ class Arena:
         """Choose among the candidates (N, W, C) of all rows, of which the first is the end: see Batch._extend."""
         width, count = self.sizes.width, values.size(2)
         live, ended = self.live, self.ended
-        beam, n_best, min_length, max_length, alpha, kindest, threshold = self.given.options.unbind(1)
+        beam, n_best, min_length, max_length, alpha, kindest, threshold, margin = self.given.options.unbind(1)
         totals = live.totals.unsqueeze(-1) + values
         totals[..., 0].masked_fill_((live.steps < min_length).unsqueeze(1), NEVER)
         totals[..., 1:].masked_fill_((live.steps >= max_length).view(-1, 1, 1), NEVER)
@@ -178,7 +180,7 @@ class Arena:
         best, order = (sorted_[:, :width] for sorted_ in totals.flatten(1).sort(dim=1, descending=True, stable=True))
         number = torch.arange(width, device=self.device)
         is_chosen = number < (beam - ended.counts).unsqueeze(1)
-        is_chosen &= best > self._to_exceed(n_best, kindest)
+        is_chosen &= best > self._to_exceed(n_best, margin, kindest)
         is_chosen &= best >= best[:, :1] - threshold.unsqueeze(1)
         has_ended = is_chosen & (order % count == 0)
 
@@ -204,7 +206,7 @@ class Arena:
             _put(kept, slot, new)
         ended.counts.add_(has_ended.sum(1))
 
-        is_live = is_chosen & ~has_ended & (best > self._to_exceed(n_best, kindest))
+        is_live = is_chosen & ~has_ended & (best > self._to_exceed(n_best, margin, kindest))
         slot = torch.where(is_live, is_live.cumsum(1) - 1, width)
         live.totals.fill_(NEVER)
         for kept, new in (
@@ -218,10 +220,11 @@ class Arena:
         live.steps.add_(1)
         self.rows.copy_(is_live.sum(1))
 
-    def _to_exceed(self, n_best: Tensor, kindest: Tensor) -> Tensor:
-        """Return the log-probability below which nothing comes among the n best any more, (N, 1)."""
+    def _to_exceed(self, n_best: Tensor, margin: Tensor, kindest: Tensor) -> Tensor:
+        """Return the log-probability (N, 1) below which nothing comes among the n best, and within the margin."""
         ranked = self.ended.scores.sort(dim=1, descending=True)[0]
-        return ranked.gather(1, n_best.long().unsqueeze(1) - 1) * kindest.unsqueeze(1)
+        nth_best = ranked.gather(1, n_best.long().unsqueeze(1) - 1)
+        return torch.maximum(nth_best, ranked[:, :1] - margin.unsqueeze(1)) * kindest.unsqueeze(1)
 
 
 def _put(kept: Tensor, slots: Tensor, new: Tensor) -> None:

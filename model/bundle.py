@@ -113,7 +113,11 @@ class Bundle(NamedTuple):
 
     def reverse_of(self, task: Task) -> Task | None:
         """Return the task that translates back, if the network has learnt it."""
-        return task.reverse if task.kind == "translate" and task.reverse in self.manifest.tasks else None
+        return _reverse(task, self.manifest.tasks)
+
+
+def _reverse(task: Task, tasks: Sequence[Task]) -> Task | None:
+    return task.reverse if task.kind == "translate" and task.reverse in tasks else None
 
 
 def checksum(content: bytes) -> str:
@@ -146,6 +150,7 @@ def render_card(manifest: Manifest) -> str:
         else ["Not measured."]
     )
     card, decoding = manifest.card, manifest.decoding
+    chooses = decoding.reverse_weight > 0 and any(_reverse(task, manifest.tasks) for task in manifest.tasks)
     choice = f"; the best chosen by both directions, the other with weight {decoding.reverse_weight}"
     ensemble = f"{len(manifest.networks)} networks that decode as one: " if len(manifest.networks) > 1 else ""
     parts = [
@@ -156,7 +161,7 @@ def render_card(manifest: Manifest) -> str:
         f"## Data\n\n{card.data}",
         f"## Licence\n\n{card.licence}",
         f"## Scores\n\nBeam {decoding.beam_size}, length penalty {decoding.length_penalty}, pruned "
-        f"{decoding.prune_threshold} behind the best{choice if decoding.reverse_weight else ''}.",
+        f"{decoding.prune_threshold} behind the best{choice if chooses else ''}.",
         "\n".join(table),
         *(f"`{signature}`" for signature in signatures),
         f"## What it is bad at\n\n{card.limits}",

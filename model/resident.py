@@ -109,7 +109,7 @@ class ResidentBatch:
         """See Batch; OutOfMemoryError leaves the batch as it was."""
         lengths = [len(sentence.source) for sentence in sentences]
         configs = [sentence.config for sentence in sentences]
-        wanted = [options(config, length) for config, length in zip(configs, lengths, strict=True)]
+        wanted = [options(sentence) for sentence in sentences]
         with self._arenas.beside_steps():
             source = self._upload(pad([sentence.source for sentence in sentences]))
             memory, state = self._arenas.encode(source, (source != PAD).sum(dim=1))

@@ -7,7 +7,6 @@ tells: it would not make that source of it (Li et al. 2016, "A Diversity-Promoti
 N hypotheses, S positions of the longest, T pieces of the longest source with its end, V pieces of the vocabulary.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -26,9 +25,10 @@ Pair = tuple[Sequence[int], Sequence[int]]
 """A framed source, and pieces that its translation may be."""
 
 MARGIN = 0.5
-"""Where the best alone is wanted: a search that goes on for those further behind it takes a fifth longer."""
-MOST_AT_ONCE = 64
-"""Hypotheses, as the network's answer (N, T, V) is large."""
+"""By its score a hypothesis may be so far behind the best, and yet be chosen. To search for others takes longer, and
+they would be chosen once in twenty or thirty times."""
+MOST_POSITIONS = 1024
+"""Of all hypotheses (N T) at once: of 8,000 pieces they are 32 MB."""
 
 
 class Reverse(NamedTuple):
@@ -40,11 +40,6 @@ class Reverse(NamedTuple):
     length_penalty: float
     n_best: int
     """How many hypotheses are wanted."""
-
-    @property
-    def margin(self) -> float:
-        """How far behind the best a hypothesis may be, by its score, and yet be chosen."""
-        return MARGIN if self.n_best == 1 else math.inf
 
 
 class Found(NamedTuple):
@@ -61,6 +56,8 @@ def rerank(
 ) -> list[list[Hypothesis]]:
     """Return of each source the best hypotheses by both directions, best first; their scores stay the search's.
 
+    Those within MARGIN of the best come before all others.
+
     Unless all are looked at ``together``, which a GPU does in the time of one, the bits of none depend on the others.
     """
     contenders = [_contenders(one) for one in found]
@@ -71,30 +68,35 @@ def rerank(
     ]
     at_once = [list(chain(*pairs))] if together else pairs
     log_probabilities = chain(*(_log_probabilities(network, device, some) for some in at_once))
-    return [
-        _chosen(one, hypotheses, log_probabilities) if len(hypotheses) > 1 else hypotheses
+    ranked = [
+        _ranked(one, hypotheses, log_probabilities) if len(hypotheses) > 1 else hypotheses
         for one, hypotheses in zip(found, contenders, strict=True)
+    ]
+    return [
+        [*first, *one.hypotheses[len(first) :]][: one.reverse.n_best] for one, first in zip(found, ranked, strict=True)
     ]
 
 
 def _contenders(found: Found) -> list[Hypothesis]:
     """Return the hypotheses that may be chosen."""
     best = found.hypotheses[0].score if found.hypotheses else 0.0
-    return [one for one in found.hypotheses if one.score >= best - found.reverse.margin]
+    return [one for one in found.hypotheses if one.score >= best - MARGIN]
 
 
-def _chosen(found: Found, hypotheses: Sequence[Hypothesis], log_probabilities: Iterator[float]) -> list[Hypothesis]:
-    """Choose by the log-probability of the source as a translation of each hypothesis, which come in their order."""
+def _ranked(found: Found, hypotheses: Sequence[Hypothesis], log_probabilities: Iterator[float]) -> list[Hypothesis]:
+    """Rank by the log-probability of the source as a translation of each hypothesis, which come in their order."""
     reverse = found.reverse
     share = reverse.weight / length_penalty(len(found.source) - 1, reverse.length_penalty)
     values = [one.score + share * next(log_probabilities) for one in hypotheses]
-    return [hypotheses[n] for n in sorted(range(len(values)), key=lambda n: -values[n])][: reverse.n_best]
+    return [hypotheses[n] for n in sorted(range(len(values)), key=lambda n: -values[n])]
 
 
 def _log_probabilities(network: TeacherForced, device: torch.device, pairs: Sequence[Pair]) -> Iterator[float]:
     """Yield how probable the second of each pair is, with the end of sentence, after the first; natural logarithms."""
-    for start in range(0, len(pairs), MOST_AT_ONCE):
-        sources, targets = zip(*pairs[start : start + MOST_AT_ONCE], strict=True)
+    longest = max((len(target) + 1 for _, target in pairs), default=1)
+    at_once = max(1, MOST_POSITIONS // longest)
+    for start in range(0, len(pairs), at_once):
+        sources, targets = zip(*pairs[start : start + at_once], strict=True)
         source = pad(sources).to(device)
         given = pad([[START, *target] for target in targets]).to(device)
         expected = pad([[*target, END] for target in targets]).to(device)

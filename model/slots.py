@@ -40,6 +40,12 @@ class Sentence(NamedTuple):
     """Hypotheses whose score is so far behind the best are not wanted, although n_best asks for them."""
 
     @property
+    def threshold(self) -> float:
+        """See DecodingConfig.prune_threshold; infinite where none is dropped."""
+        prunes = self.config.prune_threshold > 0 and (self.config.n_best == 1 or self.margin < math.inf)
+        return self.config.prune_threshold if prunes else math.inf
+
+    @property
     def phrases(self) -> list[Sequence[int]]:
         """All constraints."""
         return [*self.constraints, *(self.terms.phrases if self.terms else ())]
@@ -57,10 +63,8 @@ class Slot:
         self.source_length = len(sentence.source)
         self.max_length = config.longest(self.source_length)
         self.best_penalty = best_penalty(self.max_length, config)
-        wants_best = config.n_best == 1 or sentence.margin < math.inf
-        threshold = config.prune_threshold if config.prune_threshold > 0 and wants_best else float("inf")
-        self.constraints = Constraints(sentence.phrases, threshold) if any(sentence.phrases) else None
-        self.threshold = float("inf") if self.constraints else threshold
+        self.constraints = Constraints(sentence.phrases, sentence.threshold) if any(sentence.phrases) else None
+        self.threshold = math.inf if self.constraints else sentence.threshold
         self.wants_weights = sentence.attention or config.coverage_penalty > 0
         self.is_guarded = config.no_repeat_ngram > 0 or config.repetition_penalty > 1
         self.ended: list[Ended] = []

@@ -209,7 +209,10 @@ def distil(
     ] = False,
     beam_size: Annotated[int | None, typer.Option(min=1, max=16, help="By default the bundle's")] = None,
 ) -> None:
-    """Write SOURCE<TAB>OUTPUT for each source of a file, to train another network on; goes on where it stopped."""
+    """Write SOURCE<TAB>OUTPUT for each source of a file, to train another network on; goes on where it stopped.
+
+    Outputs are searched for, and chosen, as the bundle's own decoding says.
+    """
     with one_sentence_errors():
         settings = load_settings()
         if out.suffix in {".xz", ".gz"}:

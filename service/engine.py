@@ -24,7 +24,7 @@ from model.config import MAX_BEAM_SIZE, DecodingConfig, Task
 from model.guidance import Terms
 from model.hypothesis import Hypothesis
 from model.mixed import LONGEST
-from model.reverse import Reverse
+from model.reverse import MARGIN, Reverse
 from model.search import Sentence
 from service.admission import InFlight, Lane, Load, OneByOne, Policy, Static, Visit, Waiting
 from service.errors import NotReady, Overloaded
@@ -153,7 +153,8 @@ class Engine:
                 sentence = Sentence(source, wide, attention, terms=held)
                 if chosen_by:  # among all that the beam has found
                     among = wide.model_copy(update={"n_best": wide.beam_size})
-                    sentence = sentence._replace(config=among, margin=chosen_by.margin)
+                    margin = MARGIN if config.n_best == 1 else math.inf
+                    sentence = sentence._replace(config=among, margin=margin)
                 waiting = Waiting(now, len(source), sentence.config.beam_size)
                 job = Job(
                     bundle,

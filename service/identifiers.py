@@ -20,7 +20,8 @@ _SUFFIXES = (
 _FILE = rf"{_BEGIN}(?:[{_W}_.-]+/)*[{_W}_][{_W}_.-]*\.(?:{_SUFFIXES}){_END}"
 _PATH = (
     rf"(?<![^\s(\"'])(?:~|\.{{1,2}})?(?:/[{_W}_.+-]*[{_W}_+-]){{2,}}/?{_END}"
-    rf"|(?<![{_W}\\])(?:[A-Z]:|\\)(?:\\[{_W}_.+-]*[{_W}_+-])+\\?{_END}"
+    rf"|(?<![{_W}])[A-Z]:(?:\\[{_W}_.+-]*[{_W}_+-])+\\?{_END}"
+    rf"|(?<![{_W}\\])\\(?:\\[{_W}_.+-]*[{_W}_+-]){{2,}}\\?{_END}"
 )
 _SITE = (
     rf"{_BEGIN}(?:[{_W}-]+\.)+(?:com|org|net|io|dev|edu|gov|eu|de|ch|fr|uk|cn|local|lan|internal){_END}"
@@ -33,10 +34,13 @@ _OF_PROGRAM = (
 """``snake_case``, ``call()``, ``--option``, ``v1.2``."""
 _CODE = (
     rf"{_BEGIN}(?=[A-Z-]*\d)(?=[\d-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)+(?:/[A-Z0-9]+)?{_END}"
-    rf"|{_BEGIN}[A-Z]{{1,3}}\d+\.\d+{_END}|{_BEGIN}[a-z]+(?:-[a-z]+)+-?\d+{_END}"
+    rf"|{_BEGIN}[A-Z]{{1,2}}\d{{1,3}}\.\d{{1,3}}{_END}(?![.,]\d)|{_BEGIN}[a-z]+(?:-[a-z]+)*-0\d{_END}"
 )
 """Groups of capitals and digits, of both: ``ISO-9001``, ``X5-2000B``; rooms as ``B2.14``; hosts as ``srv-db-01``."""
-_KEYS = rf"{_BEGIN}(?:Strg|Ctrl|AltGr|Alt|Cmd|Umschalt|Shift|Maj|Win|Fn)(?:\+[A-Za-z0-9]+)+{_END}"
+_KEYS = (
+    rf"{_BEGIN}(?:(?:Strg|Ctrl|AltGr|Alt|Cmd|Umschalt|Shift|Maj|Win|Fn)\+)+"
+    rf"(?:[A-Z0-9]|F1?\d|Entf|Del|Suppr|Tab|Enter|Esc){_END}"
+)
 
 _NUMBERS = (
     rf"{_BEGIN}[0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}{_END}"

@@ -35,7 +35,7 @@ _DETERMINER = re.compile(
 _INFLECTED = re.compile(r"[^\W\d_A-Z]+e[nmrs]?")
 """What may be an adjective of German before a noun."""
 _TITLES = {
-    "de": {"Herr": "Mr", "Herrn": "Mr", "Hr": "Mr", "Frau": "Ms", "Fr": "Ms", "Dr": "Dr", "Prof": "Prof"},
+    "de": {"Herr": "Mr", "Herrn": "Mr", "Frau": "Ms", "Dr": "Dr", "Prof": "Prof"},
     "en": {"Mr": "Mr", "Mrs": "Ms", "Ms": "Ms", "Miss": "Ms", "Dr": "Dr", "Prof": "Prof"},
     "fr": {"M": "Mr", "Monsieur": "Mr", "Mme": "Ms", "Madame": "Ms", "Mlle": "Ms", "Dr": "Dr", "Pr": "Prof"},
 }
@@ -64,6 +64,10 @@ _VERB = re.compile(r".*e(?:[lr]?n)?")
 """The same, at the beginning of a sentence, where imperatives stand."""
 _AFTER_VERB = re.compile(r"(?i:the|an?|your|my|this|these|all|it|les?|la|une?|des|vos|votre|ce|cette|ces)")
 """What follows an imperative of English or French at the beginning of a sentence, and no name."""
+
+
+_OF_COMPOUND = re.compile("Pre|Pré|Post|Pro|Anti|Ex|Non|Half|Demi|Semi|Based|Like|Ready|Style|Free|Only")
+"""What hyphens join to a name and is none."""
 
 
 class Name(NamedTuple):
@@ -100,10 +104,11 @@ def find_names(text: str, task: Task, known: KnownWords, *, capitals_tell: bool 
     new = [
         (capitals_tell or not _is_title_case(word.core))
         and word.text not in titles
+        and not _OF_COMPOUND.fullmatch(word.text)
         and _is_new_at(n, words, before, task.source, known)
         for n, word in enumerate(words)
     ]
-    if base_of(task.source) not in NOUNS_HAVE_CAPITALS:
+    if capitals_tell and base_of(task.source) not in NOUNS_HAVE_CAPITALS:
         _complete_compounds(new, words, before)
     is_part = [
         is_new or (word.text not in titles and _is_name_in_both(word.core, task, known))
@@ -131,7 +136,9 @@ def _complete_compounds(new: list[bool], words: Sequence[_Word], before: Sequenc
     """Let all words of ``Aix-en-Provence`` be new, in place, where one of them is."""
     firsts = [n for n in range(len(words)) if n == 0 or before[n] != "-"]
     for first, end in pairwise([*firsts, len(words)]):
-        if any(new[first:end]) and words[first].text[0].isupper() and words[end - 1].text[0].isupper():
+        outer = words[first].text, words[end - 1].text
+        is_name = all(word[0].isupper() for word in outer) and not any(map(_OF_COMPOUND.fullmatch, outer))
+        if any(new[first:end]) and is_name:
             new[first:end] = [True] * (end - first)
 
 

@@ -15,7 +15,8 @@ It stands between the cutting into sentences and the masks of spans: stand-ins (
 6. Where the bundle wants it, a sentence that ends without a mark, as labels and headings do, is read with a full stop,
    and the output loses its own: a network that has seen few such sentences guesses at what may follow. A word alone is
    none, and read as it is, without the mark after it.
-7. A whole sentence, with a capital or in a script without, and with a mark at its end, has a capital in the output.
+7. A whole sentence, with a capital or in a script without, and with a mark at its end, has a capital in the output,
+   but where that begins with a mask. So has the last part of one that was cut, if it looks like one.
 
 Spaces of all kinds are one to the tokenizer, so nothing is done to them here.
 """
@@ -42,9 +43,10 @@ from service.languages import base_of
 from service.typography import Typography, plain, restored, typography_of, without_invisible
 
 _MARKS = ".!?:;,"
-_ENDS = frozenset(".!?。！？")
+_ENDS = frozenset(".!?…。！？")
+_CLOSING = "\"')]»”’」』）"
 _ELLIPSES = ("...", "。。")
-_SMALL_WORD = re.compile(r"[^\W\d_A-Z]+(?![\w@/-]|\.\w)")
+_SMALL_WORD = re.compile(r"[^\W\d_A-Z]+(?![\w@/]|\.\w)")
 
 
 class Normalized(NamedTuple):
@@ -60,13 +62,15 @@ class Normalized(NamedTuple):
     is_whole: bool
     """Whether it begins and ends as a sentence does."""
 
+    def begun(self, output: str, target: str) -> str:
+        """Return an output, with its masks, with the capital that a whole sentence has."""
+        return capitalized(output, base_of(target)) if self.is_whole and _SMALL_WORD.match(output) else output
+
     def restore(self, output: str, target: str) -> str:
         """Write an output of the network, in the language ``target``, as the sentence was written."""
         language = base_of(target)
         if self.is_open and not output.endswith(_ELLIPSES):
             output = output.removesuffix(".").removesuffix("。")
-        if self.is_whole and _SMALL_WORD.match(output):
-            output = capitalized(output, language)
         if self.case is Case.UPPER:
             output = in_capitals(output, language)
         elif self.case is Case.TITLE:
@@ -101,6 +105,6 @@ def for_network(
     mark = text[-1:] if full_stop and not is_sentence and text[:-1].isalpha() and text[-1] in _MARKS else ""
     if is_open:
         text += FULL_STOPS.get(language, ".")
-    begins, ends = next(filter(str.isalpha, sentence), "a"), text[-1:] in _ENDS
+    begins, ends = next(filter(str.isalpha, sentence), "a"), text.rstrip(_CLOSING)[-1:] in _ENDS
     is_whole = ends and not (is_open or begins.islower())
     return Normalized(text.removesuffix(mark), case, typography, is_open, mark, is_whole)

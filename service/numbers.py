@@ -23,14 +23,14 @@ _UNIT = (
     r"|°[CF]?|%|€|\$|£|¥|EUR|USD"
 )
 _THOUSANDS = rf"[1-9][0-9]{{0,2}}(?:[{_SPACES}][0-9]{{3}})+(?![0-9]|[{_SPACES}][0-9])"
-_GROUP = r"(?:\([0-9]+\)[0-9]*|[0-9]+)"
+_GROUP = r"\(?[0-9]+(?:\)[0-9]*)?"
 _SIGNED = rf"(?:(?<![^\s(])[-−+])?{NUMBER}"
 _FOUND = re.compile(
     "|".join(
         (
             # Of accounts and telephones, whose groups a network would put into another order.
             r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])",
-            rf"(?<![\w+(.,/-])(?!{_THOUSANDS})\+?{_GROUP}(?:[ /-]{_GROUP}){{2,}}(?![\w,./-]*[0-9])",
+            rf"(?<![\w+(.,/-])(?!{_THOUSANDS})\(?\+?{_GROUP}(?:(?:[ /-]|(?=\()){_GROUP}){{2,}}\)?(?![\w,./-]*[0-9])",
             rf"(?P<hours>(?<![0-9:.,])[0-9]{{1,2}}[{_SPACES}]?h[{_SPACES}]?[0-9]{{2}}(?!\w))",
             r"(?P<half>(?<![0-9:.,])[0-9]{1,2}(?::[0-9]{2})? ?(?i:[ap](?:\.m\.|m\b)))",
             rf"(?P<amount>{_SIGNED}[{_SPACES}]?(?:{_UNIT})(?![\w/²³])|[€$£¥][{_SPACES}]?{NUMBER})",

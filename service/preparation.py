@@ -45,6 +45,8 @@ class Sentence(NamedTuple):
         """
         if self.normalized and not output.strip():
             return self.core
+        if self.normalized:
+            output = self.normalized.begun(output, target)
         whole = self.masked.restore(begun_as_sentence(output, self.masked.text, self.found, target))
         return self.normalized.restore(whole, target) if self.normalized else whole
 

@@ -125,7 +125,7 @@ class RankedOutput(BaseModel):
     """What the search found."""
 
     text: str
-    score: Rounded = Field(description="What outputs are ranked by; to four decimals")
+    score: Rounded = Field(description="What the search ranks by; to four decimals")
 
 
 class SentenceDetails(BaseModel):
@@ -135,7 +135,7 @@ class SentenceDetails(BaseModel):
     target_text: str = Field(description="Its best output")
     source: list[str] = Field(description="Pieces that the network read: a tag, the text, the end")
     target: list[str] = Field(description="Pieces that it wrote, the end last")
-    score: Rounded = Field(description="What outputs are ranked by; to four decimals")
+    score: Rounded = Field(description="What the search ranks by; to four decimals")
     log_probabilities: list[Rounded] | None = Field(
         None, description="Natural logarithm for each piece of the target; to four decimals"
     )

@@ -40,7 +40,7 @@ _END = re.compile(r"[!?…؟][)\]}\"'`”’»]*$")
 """The end of a sentence that touches the next; one with a full stop does not."""
 _ORDINAL = re.compile(r"(?<!\d)\d{1,3}\.\s+(?=([^\W\d_]+))")
 """What may be one in German, and the word after it."""
-_TITLE = re.compile(r"(?<!\w)(?:M|Mr|Mrs|Ms|Hr|Fr|Dr|Pr|Prof)\.\s+(?=[^\W\d_a-zß-öø-ÿ])")
+_TITLE = re.compile(r"(?<!\w)(?:M|Mr|Mrs|Ms|Dr|Pr|Prof)\.\s+(?=[^\W\d_a-zß-öø-ÿ])")
 """What goes with the name after it."""
 _CLOSING = re.compile(r"[)\]}\"'`”’»）」』]+\s*")
 UNSPACED = re.compile("[\u0e00-\u1fff\u2e80-\uffff\U00020000-\U0003ffff]")

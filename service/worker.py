@@ -219,7 +219,7 @@ class Worker:
         found = {
             ticket: Found(job.sentence.source, hypotheses, job.reverse)
             for ticket, hypotheses in done
-            if (job := jobs[ticket].job).reverse
+            if (job := jobs[ticket].job).reverse and not job.future.cancelled()
         }
         if not found:
             return done

@@ -1,5 +1,6 @@
 """What holds sentences in the places of an arena, on a CPU, and what they should find there."""
 
+import math
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -43,7 +44,11 @@ def make_arenas(search: BeamSearch) -> Arenas:
 def plain_sentences(random: Random, count: int, longest: int = 20) -> list[Sentence]:
     """Return sentences of any length and ordinary options."""
     return [
-        Sentence(sentence.source, sentence.config.model_copy(update=PLAIN))
+        Sentence(
+            sentence.source,
+            sentence.config.model_copy(update=PLAIN),
+            margin=random.choice([math.inf, math.inf, 0.1, 0.5]),
+        )
         for sentence in random_sentences(random, count=count, words=WORDS, longest=longest)
     ]
 

@@ -12,7 +12,7 @@ from service.spans import protect, without_spans
         "MAX_RETRIES", "Größe_max", "a_b()", "foo()", "os.path.join()", "--dry-run", "v2.3.1", "ABC-123", "X5-2000B",
         "ISO-9001", "RE-2024-0815", "DE-77310-K", "HX-90/2",
         "550e8400-e29b-41d4-a716-446655440000", "00:1A:2b:3C:4D:5E", "db1.corp.lan",
-        "B2.14", "srv-db-01", "web-front2", "\\\\srv\\share\\a.txt", "Strg+C", "Ctrl+Shift+F5",
+        "B2.14", "srv-db-01", "web-02", "\\\\srv\\share\\a.txt", "Strg+C", "Ctrl+Shift+F5",
         "2026-11-27T10:30:00Z", "2026-11-27T10:30:00.5+01:00",
     ],
 )  # fmt: skip
@@ -26,7 +26,8 @@ def test_an_identifier_is_found_whole_amid_any_text(identifier: str) -> None:
     [
         "und/oder, w/o, 1/2, km/h", "z.B. e.g. U.S.A. 3.5 a.m.", "T-Shirt, E-Mail, Anna-Lena, mid-1990s",
         "G-20-Gipfel, Formel-1, Top-10", "Das Ende.Der Anfang", "to sleep.at home, I.e.go", "a - b -- c", "3-4, 10-12",
-        "_wichtig_ __init", "Ja!() f(x)", "v2 V. 3", "catch-22, covid-19", "a-b c-d 1", "\\ a\\b",
+        "_wichtig_ __init", "Ja!() f(x)", "v2 V. 3", "catch-22, pre-covid-19, est-ce-que2", "a-b c-d 1",
+        "\\ a\\b \\\\neue", "EUR1.234,56, V1.2.3, A1.50,2", "Alt+Neu, Win+Win, Strg+C2",
         "Alt + C, Alt+", "C++, A+B",
     ],
 )  # fmt: skip

@@ -34,6 +34,8 @@ def written(text: str, task: str) -> list[str]:
         ("Saint-Gutierrez", ["Saint-Gutierrez"]),
         ("I live in Garden-upon-Xanten with Thomas-Thomas.", ["Garden-upon-Xanten"]),
         ("a Gutierrez-like garden-Gutierrez", ["Gutierrez", "Gutierrez"]),
+        ("Pre-Gutierrez, Gutierrez-Based", ["Gutierrez", "Gutierrez"]),
+        ("-Gutierrez-Garden", ["Gutierrez-Garden"]),
         ("the BMW, an iPhone, A4 and h264, 3D", ["BMW", "iPhone", "A4", "h264"]),
         ("the 10km, 2nd, 80s, 1990 and x", []),
         ("Presidential Gutierrez", ["Gutierrez"]),  # a form of "president", as sentences begin with a capital
@@ -74,7 +76,6 @@ def test_a_german_noun_is_no_name_that_has_an_article_or_resembles_a_word(text: 
     [
         ("de:en", "Frau Gutierrez trifft Herrn Thomas.", ["Ms. Gutierrez", "Mr. Thomas"]),
         ("de:fr", "Herr Garten", ["M. Garten"]),
-        ("de:en", "Fr. Gutierrez und Hr. Garten am Fr. im Haus", ["Ms. Gutierrez", "Mr. Garten"]),
         ("en:de", "Mrs. Gutierrez meets Mr Thomas.", ["Frau Gutierrez", "Herr Thomas"]),
         ("en:zh", "Miss Gutierrez, Mr. Kowalski", ["Gutierrez女士", "Kowalski先生"]),
         ("fr:en", "M. Gutierrez est avec Mme Thomas.", ["Mr. Gutierrez", "Ms. Thomas"]),

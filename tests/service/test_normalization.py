@@ -41,6 +41,8 @@ def test_a_heading_is_read_as_a_sentence_and_comes_back_as_headings_are() -> Non
         ("Raum 12 ist frei.", "room 12 is free.", "Room 12 is free."),
         ("足球！", "soccer!", "Soccer!"),
         ("这？", "été ?", "Été ?"),
+        ("(Ist es wahr?)", "est-ce vrai ?", "Est-ce vrai ?"),
+        ("这？", "\ue000 été ?", "\ue000 été ?"),  # a mask
         ("He lives here", "er wohnt hier.", "er wohnt hier"),  # a label
         ("raum 12 ist frei.", "room 12 is free.", "room 12 is free."),
         ("Raum 12 ist,", "room 12 is,", "room 12 is,"),
@@ -51,7 +53,8 @@ def test_a_heading_is_read_as_a_sentence_and_comes_back_as_headings_are() -> Non
 )
 def test_a_whole_sentence_begins_with_a_capital_and_no_name_does(sentence: str, output: str, restored: str) -> None:
     source = "zh" if sentence[0] > "z" else "de"
-    assert for_network(sentence, source, count_pieces, full_stop=True).restore(output, "fr") == restored
+    normalized = for_network(sentence, source, count_pieces, full_stop=True)
+    assert normalized.restore(normalized.begun(output, "fr"), "fr") == restored
 
 
 def test_traditional_chinese_is_read_simplified_by_networks_of_that() -> None:

@@ -1,10 +1,11 @@
+import math
 import re
 
 import pytest
 
 from model.bundle import Bundle
 from model.config import DecodingConfig, Task
-from model.reverse import Found, Reverse
+from model.reverse import MARGIN, Found, Reverse
 from service.catalogue import Catalogue
 from service.errors import InvalidRequest
 from service.translator import Translator
@@ -94,6 +95,7 @@ def test_of_all_that_the_beam_has_found_the_best_is_chosen_by_the_reverse_direct
     engine.close()
     assert answer.texts[0] == ("B" if is_chosen else "A")
     assert search.configs == [made.manifest.decoding.model_copy(update=decoding | {"n_best": 3 if is_chosen else 1})]
+    assert [sentence.margin for sentence in search.sentences] == [MARGIN if is_chosen else math.inf]
     assert engine.metrics.registry.get_sample_value("dragoman_choose_seconds_count") == is_chosen
     if is_chosen:
         tag = made.tokenizer.encode_source("", Task.parse("translate:en:de"))[0]
