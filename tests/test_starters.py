@@ -108,6 +108,8 @@ def test_a_starter_is_small_enough_to_ship_and_says_what_it_reaches(folder: Path
     manifest = load_manifest(folder)
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 25e6
     assert {score.task for score in manifest.scores} == set(manifest.tasks)
+    if load_manifest(folder).tasks[0].kind == "translate":  # as README's table of options says
+        assert load_manifest(folder).decoding.reverse_weight == 0.3
     assert "Not stated" not in (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 

@@ -16,6 +16,7 @@ from model.bundle import (
     Score,
     load_bundle,
     load_manifest,
+    render_card,
     write_description,
 )
 from model.config import GONE, CardConfig, DecodingConfig, DType, Task
@@ -35,6 +36,20 @@ def test_a_bundle_loads_with_what_its_manifest_says(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", available(CPU))
+def test_a_translation_of_both_directions_has_its_reverse_and_the_card_says_that_it_is_heeded(
+    tiny_bundle: Path,
+) -> None:
+    bundle = load_bundle(tiny_bundle, CPU)
+    choosing = bundle.manifest.decoding.model_copy(update={"reverse_weight": 0.25})
+    one_way = bundle.manifest.model_copy(update={"decoding": choosing})
+    both_ways = one_way.model_copy(update={"tasks": [TRANSLATE, TRANSLATE.reverse, SUMMARIZE]})
+    manifests = (bundle.manifest, one_way, both_ways)
+    found = [[bundle._replace(manifest=one).reverse_of(task) for task in one.tasks] for one in manifests]
+    assert found == [[None, None], [None, None], [TRANSLATE.reverse, TRANSLATE, None]]
+    said = "; the best chosen by both directions, the other with weight 0.25."
+    assert [said in render_card(one) for one in manifests] == [False, False, True]
+
+
 def test_a_bundle_is_served_in_the_type_that_is_asked_for(tiny_bundle: Path, dtype: DType) -> None:
     bundle = load_bundle(tiny_bundle, CPU, dtype)
     assert bundle.dtype == dtype

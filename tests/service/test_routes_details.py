@@ -65,7 +65,7 @@ def test_an_option_outside_its_bounds_is_refused_by_name(
     [
         ({"beam_size": 3, "length_penalty": 0.5}, {"beam_size": 3, "length_penalty": 0.5}),
         ({"coverage_penalty": 0.2, "no_repeat_ngram": 2}, {"coverage_penalty": 0.2, "no_repeat_ngram": 2}),
-        ({"repetition_penalty": 1.5, "min_length": 2, "max_length": 9}, None),
+        ({"repetition_penalty": 1.5, "min_length": 2, "max_length": 9, "reverse_weight": 0.7}, None),
         ({"beam_size": None, "min_length": None, "timeout_ms": None}, {}),
         ({"beam_size": 3, "alternatives": 4}, {"beam_size": 5, "n_best": 5}),
     ],

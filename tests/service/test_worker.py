@@ -2,12 +2,14 @@ import pytest
 
 from model.bundle import Bundle
 from model.hypothesis import Hypothesis
+from model.reverse import Reverse
 from model.search import Sentence
 from service.admission import Load
+from service.errors import DecodingFailed
 from service.metrics import Metrics
 from service.worker import Worker
 from tests.service.fakes import BackwardsBatch, GatedSearch, backwards, fake_bundle
-from tests.service.jobs import Clock, answer_of, job, sample
+from tests.service.jobs import Clock, answer_of, error_of, fail, job, sample
 
 # Joining and leaving
 
@@ -53,6 +55,30 @@ def test_several_bundles_are_decoded_at_once_each_in_a_batch_of_its_own(worker: 
     assert [answer_of(one) for one in jobs] == [[0, 0]] * 3 + [[1, 1]] * 3
     assert [search.admissions for search in searches] == [[[[0, 0], [1, 1]]]] * 3
     assert [len(search.steps) for search in searches] == [2, 2, 2]
+
+
+def test_the_best_is_chosen_by_both_directions_for_those_alone_who_want_it(
+    worker: Worker, search: GatedSearch, bundle: Bundle
+) -> None:
+    search.choose = lambda found: [[Hypothesis([9, *one.source], -1.0, -1.0)] for one in found]  # type: ignore[attr-defined]
+    reverse = Reverse(tag=1, weight=0.5, length_penalty=1.0, n_best=1)
+    jobs = [job(bundle, [1, 2]), job(bundle, [3, 4])._replace(reverse=reverse), job(bundle, [5, 6])]
+    worker.advance(jobs)
+    worker.advance([])
+    assert [answer_of(one) for one in jobs] == [[2, 1], [9, 3, 4], [6, 5]]
+
+
+def test_when_the_choice_fails_so_do_those_who_are_decoded_and_the_next_are_answered(
+    worker: Worker, search: GatedSearch, bundle: Bundle
+) -> None:
+    search.choose = fail  # type: ignore[attr-defined]
+    reverse = Reverse(tag=1, weight=0.5, length_penalty=1.0, n_best=1)
+    jobs = [job(bundle, [1])._replace(reverse=reverse), job(bundle, [3, 4])]
+    worker.advance(jobs)
+    assert [type(error_of(one)) for one in jobs] == [DecodingFailed] * 2
+    after = job(bundle, [5])
+    worker.advance([after])
+    assert answer_of(after) == [5]
 
 
 def test_a_batch_that_is_empty_is_given_back(worker: Worker, search: GatedSearch, bundle: Bundle) -> None:
