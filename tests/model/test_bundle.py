@@ -35,7 +35,6 @@ def test_a_bundle_loads_with_what_its_manifest_says(tiny_bundle: Path) -> None:
     assert found
 
 
-@pytest.mark.parametrize("dtype", available(CPU))
 def test_a_translation_of_both_directions_has_its_reverse_and_the_card_says_that_it_is_heeded(
     tiny_bundle: Path,
 ) -> None:
@@ -50,6 +49,7 @@ def test_a_translation_of_both_directions_has_its_reverse_and_the_card_says_that
     assert [said in render_card(one) for one in manifests] == [False, False, True]
 
 
+@pytest.mark.parametrize("dtype", available(CPU))
 def test_a_bundle_is_served_in_the_type_that_is_asked_for(tiny_bundle: Path, dtype: DType) -> None:
     bundle = load_bundle(tiny_bundle, CPU, dtype)
     assert bundle.dtype == dtype
