@@ -17,6 +17,7 @@ It stands between the cutting into sentences and the masks of spans: stand-ins (
    none, and read as it is, without the mark after it.
 7. A whole sentence, with a capital or in a script without, and with a mark at its end, has a capital in the output,
    but where that begins with a mask. So has the last part of one that was cut, if it looks like one.
+8. A sentence within parentheses or brackets is read without them: networks have seen few that begin so.
 
 Spaces of all kinds are one to the tokenizer, so nothing is done to them here.
 """
@@ -44,6 +45,7 @@ from service.typography import Typography, plain, restored, typography_of, witho
 
 _MARKS = ".!?:;,"
 _ENDS = frozenset(".!?…。！？")
+_ENCLOSED = re.compile(r"([(\[])([^()\[\]]*\w[^()\[\]]*)([)\]])")
 _CLOSING = "\"')]»”’」』）"
 _ELLIPSES = ("...", "。。")
 _SMALL_WORD = re.compile(r"[^\W\d_A-Z]+(?![\w@/]|\.\w)")
@@ -61,6 +63,8 @@ class Normalized(NamedTuple):
     """What stood after a word alone, which is read without it."""
     is_whole: bool
     """Whether it begins and ends as a sentence does."""
+    around: tuple[str, str]
+    """The parentheses around it all, which is read without them."""
 
     def begun(self, output: str, target: str) -> str:
         """Return an output, with its masks, with the capital that a whole sentence has."""
@@ -75,7 +79,8 @@ class Normalized(NamedTuple):
             output = in_capitals(output, language)
         elif self.case is Case.TITLE:
             output = in_title_case(output, language)
-        return restored(output + self.mark, language, self.typography)
+        opening, closing = self.around
+        return restored(opening + output + self.mark + closing, language, self.typography)
 
 
 def for_network(
@@ -97,6 +102,9 @@ def for_network(
         text = simplified(text)
     typography = typography_of(text)
     text = plain(text, language, knows)
+    around = ("", "")
+    if enclosed := _ENCLOSED.fullmatch(text):
+        around, text = (enclosed[1], enclosed[3]), enclosed[2]
     case = case_of(text, language, count_pieces, is_name)
     write = without_emphasis if case is Case.SENTENCE else in_sentence_case
     text = write(text, language, count_pieces)
@@ -107,4 +115,4 @@ def for_network(
         text += FULL_STOPS.get(language, ".")
     begins, ends = next(filter(str.isalpha, sentence), "a"), text.rstrip(_CLOSING)[-1:] in _ENDS
     is_whole = ends and not (is_open or begins.islower())
-    return Normalized(text.removesuffix(mark), case, typography, is_open, mark, is_whole)
+    return Normalized(text.removesuffix(mark), case, typography, is_open, mark, is_whole, around)

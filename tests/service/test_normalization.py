@@ -41,7 +41,7 @@ def test_a_heading_is_read_as_a_sentence_and_comes_back_as_headings_are() -> Non
         ("Raum 12 ist frei.", "room 12 is free.", "Room 12 is free."),
         ("足球！", "soccer!", "Soccer!"),
         ("这？", "été ?", "Été ?"),
-        ("(Ist es wahr?)", "est-ce vrai ?", "Est-ce vrai ?"),
+        ("Ist es (wahr!)", "est-ce (vrai !)", "Est-ce (vrai !)"),
         ("这？", "\ue000 été ?", "\ue000 été ?"),  # a mask
         ("He lives here", "er wohnt hier.", "er wohnt hier"),  # a label
         ("raum 12 ist frei.", "room 12 is free.", "room 12 is free."),
@@ -55,6 +55,24 @@ def test_a_whole_sentence_begins_with_a_capital_and_no_name_does(sentence: str, 
     source = "zh" if sentence[0] > "z" else "de"
     normalized = for_network(sentence, source, count_pieces, full_stop=True)
     assert normalized.restore(normalized.begun(output, "fr"), "fr") == restored
+
+
+@pytest.mark.parametrize(
+    ("sentence", "read"),
+    [
+        ("(He lives here.)", "He lives here."),
+        ("[HE LIVES HERE]", "He lives here."),
+        ("(here)", "here"),
+        ("(here) he lives (here)", "(here) he lives (here)"),
+        ("(he (lives) here.)", "(he (lives) here.)"),
+        ("(...)", "(...)"),
+        ("(he lives here", "(he lives here."),
+    ],
+)
+def test_what_stands_in_parentheses_is_read_without_them_and_comes_back_in_them(sentence: str, read: str) -> None:
+    normalized = for_network(sentence, "en", count_pieces, full_stop=True)
+    assert normalized.text == read
+    assert normalized.restore(read, "de") == sentence
 
 
 def test_traditional_chinese_is_read_simplified_by_networks_of_that() -> None:
