@@ -45,7 +45,7 @@ from service.typography import Typography, plain, restored, typography_of, witho
 
 _MARKS = ".!?:;,"
 _ENDS = frozenset(".!?…。！？")
-_ENCLOSED = re.compile(r"([(\[])([^()\[\]]*\w[^()\[\]]*)([)\]])")
+_ENCLOSED = re.compile(r"([(\[])([^()\[\]]*)([)\]])")
 _CLOSING = "\"')]»”’」』）"
 _ELLIPSES = ("...", "。。")
 _SMALL_WORD = re.compile(r"[^\W\d_A-Z]+(?![\w@/]|\.\w)")
@@ -103,7 +103,7 @@ def for_network(
     typography = typography_of(text)
     text = plain(text, language, knows)
     around = ("", "")
-    if enclosed := _ENCLOSED.fullmatch(text):
+    if (enclosed := _ENCLOSED.fullmatch(text)) and any(map(str.isalnum, enclosed[2])):
         around, text = (enclosed[1], enclosed[3]), enclosed[2]
     case = case_of(text, language, count_pieces, is_name)
     write = without_emphasis if case is Case.SENTENCE else in_sentence_case

@@ -75,6 +75,11 @@ def test_what_stands_in_parentheses_is_read_without_them_and_comes_back_in_them(
     assert normalized.restore(read, "de") == sentence
 
 
+def test_a_parenthesis_that_never_ends_is_read_in_linear_time() -> None:
+    text = "(" + "a " * 100_000 + "."  # in quadratic time it would take longer than anyone waits for a test
+    assert for_network(text, "en", lambda _: 1).text == text
+
+
 def test_traditional_chinese_is_read_simplified_by_networks_of_that() -> None:
     assert for_network("「這個軟體很乾淨。」", "zh", len).text == "“这个软体很干净。”"
     assert for_network("這個软件", "zh", len).text == "这个软件"
