@@ -134,6 +134,9 @@ class Engine:
         """
         visit = visit or Visit()
         chosen_by = _reverse(bundle, config, reverse)
+        # Among all that the beam has found; as one copy, since others wait while the sentences are queued.
+        searched = config.model_copy(update={"n_best": config.beam_size}) if chosen_by else config
+        margin = MARGIN if chosen_by and config.n_best == 1 else math.inf
         pieces = sum(map(len, sources))
         to_come = visit.to_come(pieces)
         jobs = []
@@ -149,12 +152,8 @@ class Engine:
             for source, held in zip(sources, terms or [None] * len(sources), strict=True):
                 visit.pieces += len(source)
                 lane = Lane.FOREGROUND if visit.pieces <= self._policy.foreground_pieces else Lane.BACKGROUND
-                wide = _wide_enough(config, held)
-                sentence = Sentence(source, wide, attention, terms=held)
-                if chosen_by:  # among all that the beam has found
-                    among = wide.model_copy(update={"n_best": wide.beam_size})
-                    margin = MARGIN if config.n_best == 1 else math.inf
-                    sentence = sentence._replace(config=among, margin=margin)
+                wide = _wide_enough(searched, held, chosen_by)
+                sentence = Sentence(source, wide, attention, terms=held, margin=margin)
                 waiting = Waiting(now, len(source), sentence.config.beam_size)
                 job = Job(
                     bundle,
@@ -287,9 +286,11 @@ class Engine:
         return room.take(min(count, max(0, part - load.sentences)))
 
 
-def _wide_enough(config: DecodingConfig, terms: Terms | None) -> DecodingConfig:
+def _wide_enough(config: DecodingConfig, terms: Terms | None, chosen_by: Reverse | None) -> DecodingConfig:
     wide = min(MAX_BEAM_SIZE, 1 + sum(map(len, terms.phrases))) if terms else 1
-    return config if wide <= config.beam_size else config.model_copy(update={"beam_size": wide})
+    if wide <= config.beam_size:
+        return config
+    return config.model_copy(update={"beam_size": wide, "n_best": wide if chosen_by else config.n_best})
 
 
 def _reverse(bundle: Bundle, config: DecodingConfig, task: Task | None) -> Reverse | None:
